@@ -1,0 +1,31 @@
+//! Now, and waiting for later. The only room that reads a clock or sleeps.
+
+use std::{
+    fmt,
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+
+use crate::rules::{Now, Timestamp};
+
+/// When to stop waiting; the earlier of the two, never if both are none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Until {
+    pub wall: Option<Timestamp>,
+    pub uptime: Option<Duration>,
+}
+
+/// The port: reads time and waits for it.
+pub trait Clock: Send + Sync + fmt::Debug {
+    fn now(&self) -> Now;
+
+    /// Blocks this thread until `until`, or the next `nudge` (also one given before the call), or the wall clock is set.
+    fn wait(&self, until: Until);
+
+    /// Ends the current or next `wait`. Cheap, from any thread.
+    fn nudge(&self);
+
+    /// Completes once the uptime has reached `uptime`. Must be awaited on the control runtime, never on the guests'.
+    fn reach(&self, uptime: Duration) -> BoxFuture<'static, ()>;
+}

@@ -1,0 +1,92 @@
+//! Where guests run. The port is here; the wasmtime engine stands beside it, and a scripted one serves the scheduler's tests.
+//! The engine never decides: it launches what it is told, meters it, passes on what a guest asks, and stops it on time.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    bundle::Bundle,
+    rules::{
+        Allowance, BundleId, End, ExpirationReason, Identifier, Kind, Pattern, Progress, Refusal, Request, Submission,
+        TaskId, Usage,
+    },
+};
+
+/// One task to run.
+pub struct Launch {
+    pub task: TaskId,
+    pub bundle: Arc<Bundle>,
+    pub identifier: Identifier,
+    pub kind: Kind,
+    /// 1 the first time a request is launched.
+    pub attempt: u32,
+    pub input: Vec<u8>,
+    pub allowance: Allowance,
+}
+
+/// Runs guests. Every launch ends in exactly one `Services::ended`, whatever the guest does.
+pub trait Engine: Send + Sync {
+    /// How many tasks may run at once.
+    fn slots(&self) -> usize;
+
+    /// Compiles a component, checks what it imports and exports, and asks it what it registers.
+    /// The compiled code is kept under `digest` for later launches.
+    fn examine<'a>(&'a self, digest: &'a str, component: &'a [u8]) -> BoxFuture<'a, Result<Vec<Pattern>, ComponentError>>;
+
+    /// Calls the bundle's `activate`, with the allowance of a short task. Errors: what it said, or why it could not.
+    fn activate(&self, bundle: Arc<Bundle>, allowance: Allowance, services: Arc<dyn Services>) -> BoxFuture<'_, Result<(), String>>;
+
+    /// Starts a task and returns at once.
+    fn launch(&self, launch: Launch, services: Arc<dyn Services>);
+
+    /// Lets the guest see `reason`, and stops it when the clock's uptime reaches `stop_at`. Unknown tasks are ignored: they just ended.
+    fn expire(&self, task: TaskId, reason: ExpirationReason, stop_at: Duration);
+}
+
+/// Who asks something of the scheduler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asker {
+    /// A running task.
+    Task(TaskId, BundleId),
+    /// A bundle's `activate`.
+    Activation(BundleId),
+}
+
+/// What the engine tells and asks on behalf of guests. Telling never blocks; an answer comes when it is durable.
+pub trait Services: Send + Sync {
+    fn ended(&self, task: TaskId, end: End, usage: Usage);
+    /// The task has used the fuel of its allowance.
+    fn fuel_spent(&self, task: TaskId);
+    fn progressed(&self, task: TaskId, progress: Progress);
+    fn submit(&self, asker: Asker, request: Request) -> BoxFuture<'static, Result<Submission, Refusal>>;
+    /// Cancels the bundle's pending request of that identifier, or all of the bundle's.
+    fn cancel(&self, asker: Asker, identifier: Option<Identifier>) -> BoxFuture<'static, ()>;
+    /// The bundle's requests that were not launched yet.
+    fn pending(&self, asker: Asker) -> BoxFuture<'static, Vec<Request>>;
+    fn checkpoint(&self, task: TaskId) -> BoxFuture<'static, Option<Vec<u8>>>;
+    fn save_checkpoint(&self, task: TaskId, checkpoint: Vec<u8>) -> BoxFuture<'static, Result<(), String>>;
+}
+
+/// Why a component cannot be a bundle's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComponentError {
+    /// Not a WebAssembly component, or one the engine cannot compile.
+    #[error("not a WebAssembly component this host can run: {0}")]
+    Invalid(String),
+    /// The exports of no world this host serves; the missing ones are named.
+    #[error("the component does not export {0}, which world `idlewild:background-tasks/background-app` asks for")]
+    MissingExport(String),
+    /// An import this host does not offer.
+    #[error("the component imports {0}, which this host does not offer")]
+    UnknownImport(String),
+    /// `register` trapped, ran too long, or returned names that are none.
+    #[error("`register` did not return identifiers: {0}")]
+    Register(String),
+}
+
+impl fmt::Debug for Launch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Launch({} {} attempt {})", self.task, self.identifier, self.attempt)
+    }
+}

@@ -1,0 +1,8 @@
+//! Idlewild, a headless host for background tasks written as WebAssembly components.
+//!
+//! The rules decide. The scheduler obeys. The rooms around it touch the world.
+
+pub mod bundle;
+pub mod clock;
+pub mod engine;
+pub mod rules;

@@ -1,0 +1,6 @@
+//! The rules decide: who may submit, what may run now and why not, what to launch, when a task must end.
+//! Pure: no async, no IO, no clock, no randomness; `now` is the first argument of every rule.
+
+mod words;
+
+pub use words::*;
