@@ -5,4 +5,5 @@
 pub mod bundle;
 pub mod clock;
 pub mod engine;
+pub mod host;
 pub mod rules;

@@ -1,6 +1,6 @@
 //! What can be deployed: manifest, digest, grants, and what is installed below the state folder.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use crate::rules::{BackgroundMode, BundleId, Pattern};
 

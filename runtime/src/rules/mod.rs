@@ -1,6 +1,9 @@
 //! The rules decide: who may submit, what may run now and why not, what to launch, when a task must end.
 //! Pure: no async, no IO, no clock, no randomness; `now` is the first argument of every rule.
 
+#[macro_use]
 mod words;
+mod records;
 
+pub use records::*;
 pub use words::*;
