@@ -2,6 +2,8 @@
 //!
 //! The rules decide. The scheduler obeys. The rooms around it touch the world.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::disallowed_methods))]
+
 pub mod bundle;
 pub mod clock;
 pub mod engine;
