@@ -6,5 +6,7 @@
 
 pub mod bundle;
 pub mod clock;
+pub mod conditions;
 pub mod engine;
 pub mod rules;
+pub mod spelling;
