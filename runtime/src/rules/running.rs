@@ -66,9 +66,9 @@ impl Running {
     }
 
     /// What the engine's report means. A task that was asked to stop has expired, whatever it then returned.
-    pub fn settle(&self, policy: &Policy, end: End) -> (Outcome, Then) {
+    pub fn settle(&self, policy: &Policy, end: &End) -> (Outcome, Then) {
         let reason = self.expiring.map(|expiring| expiring.reason);
-        let outcome = match (end, reason) {
+        let outcome = match (end.clone(), reason) {
             (End::Returned(returned), Some(reason)) => Outcome::Expired { reason, returned: Some(returned) },
             (End::Returned(Ok(output)), None) => Outcome::Succeeded { output },
             (End::Returned(Err(message)), None) | (End::NotStarted(message), _) => Outcome::Failed { message },

@@ -135,6 +135,11 @@ impl Store {
             .collect()
     }
 
+    /// Whether any request stands ready.
+    pub fn any_ready(&mut self) -> Result<bool, StoreError> {
+        Ok(!self.database.query("SELECT 1 FROM request WHERE stage = 'ready' LIMIT 1", &[])?.is_empty())
+    }
+
     /// Requests whose tasks were running when the host died.
     pub fn launched(&mut self) -> Result<Vec<StoredRequest>, StoreError> {
         self.requests(select_requests!("WHERE id IN (SELECT request FROM task WHERE outcome IS NULL) ORDER BY id"), &[])
@@ -229,7 +234,16 @@ pub fn bring_back(request: RequestId, attempt: u32) -> Statement {
     }
 }
 
-/// Ends a request. Guarded by the stage it was read at.
+/// Ends a launched request; it waits for nothing any more.
+pub fn end_launched(request: RequestId) -> Statement {
+    Statement {
+        sql: "DELETE FROM request WHERE id = ?1 AND stage = 'launched'",
+        values: vec![count(request.0)],
+        guard: Some(1),
+    }
+}
+
+/// Ends a pending request. Guarded by the stage it was read at.
 pub fn end_request(request: RequestId, from: Stage) -> [Statement; 2] {
     [
         Statement {
@@ -239,6 +253,23 @@ pub fn end_request(request: RequestId, from: Stage) -> [Statement; 2] {
         },
         Statement { sql: "DELETE FROM run_after WHERE request = ?1", values: vec![count(request.0)], guard: None },
     ]
+}
+
+/// Looks again at what stands behind a request of another process's life; its floor is looked at when it ripens.
+pub fn ripen_follower(request: RequestId) -> Statement {
+    Statement {
+        sql: "UPDATE request
+              SET stage = CASE
+                WHEN EXISTS (SELECT 1 FROM run_after WHERE run_after.request = request.id) THEN 'after'
+                ELSE 'ripening' END
+              WHERE stage = 'behind'
+                AND NOT EXISTS (
+                  SELECT 1 FROM request AS older
+                  WHERE older.bundle = request.bundle AND older.identifier = request.identifier AND older.id < request.id
+                    AND older.id <> ?1)",
+        values: vec![count(request.0)],
+        guard: None,
+    }
 }
 
 /// Ends every pending request of a bundle.
