@@ -209,7 +209,7 @@ fn core(
         Parts {
             policy: policy.clone(),
             store: database.store(),
-            observer: Observer::new(Box::new(FixedProbe::all()), now),
+            observer: Observer::new(Box::new(FixedProbe::default()), now),
             engine: engine.clone(),
             services: Arc::new(Mailbox::new(clock.clone())),
             bundles: bundles.to_vec(),

@@ -171,7 +171,16 @@ impl Core {
         let running_before = self.running.clone();
         let decided = self.decide(now, events, &mut work);
         let Work {
-            ledger, happenings, launches, expirations, answers, questions, again, forgotten, bundles_before, ..
+            ledger,
+            happenings,
+            launches,
+            expirations,
+            answers,
+            questions,
+            again,
+            forgotten,
+            bundles_before,
+            ..
         } = work;
         let statements = ledger.into_statements();
         let committed = decided.and_then(|()| self.store.commit(&statements));
@@ -414,12 +423,12 @@ impl Core {
             for stored in heads {
                 self.launch(now, stored, work);
             }
-            if more_behind || more_here {
-                work.again = true;
-            } else if !work.entering.contains(&lane) {
+            if !more_behind && !more_here && !work.entering.contains(&lane) {
                 self.lanes.leave(&lane);
             }
         }
+        // Slots may be left while lanes are: some were not looked at, some have more.
+        work.again |= !self.lanes.looks(self.world()).is_empty();
         Ok(())
     }
 

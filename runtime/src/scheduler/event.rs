@@ -8,8 +8,8 @@ use super::core::Core;
 use crate::{
     bundle::Bundle,
     rules::{
-        BundleId, CancelCause, Condition, Conditions, End, Identifier, Now, Progress, Refusal, Request, Submission, TaskId,
-        Usage,
+        BundleId, CancelCause, Condition, Conditions, End, Identifier, Now, Progress, Refusal, Request, Submission,
+        TaskId, Usage,
     },
     store::{BundleRow, StoreError},
 };
@@ -49,21 +49,58 @@ pub struct Load {
 /// Everything that can wake the scheduler, besides the clock.
 pub enum Event {
     /// `bundle` is none when a person asks: the identifier says whose it is.
-    Submit { bundle: Option<BundleId>, request: Request, reply: Reply<Submission> },
+    Submit {
+        bundle: Option<BundleId>,
+        request: Request,
+        reply: Reply<Submission>,
+    },
     /// Cancels pending requests of one identifier, or all of the bundle's; answers how many.
-    Cancel { bundle: Option<BundleId>, identifier: Option<Identifier>, cause: CancelCause, reply: Reply<u64> },
-    Ended { task: TaskId, end: End, usage: Usage },
-    FuelSpent { task: TaskId },
-    Progressed { task: TaskId, progress: Progress },
-    SaveCheckpoint { task: TaskId, checkpoint: Vec<u8>, reply: Reply<()> },
-    Install { row: BundleRow, bundle: Arc<Bundle>, reply: Reply<()> },
-    Uninstall { bundle: BundleId, reply: Reply<Removed> },
+    Cancel {
+        bundle: Option<BundleId>,
+        identifier: Option<Identifier>,
+        cause: CancelCause,
+        reply: Reply<u64>,
+    },
+    Ended {
+        task: TaskId,
+        end: End,
+        usage: Usage,
+    },
+    FuelSpent {
+        task: TaskId,
+    },
+    Progressed {
+        task: TaskId,
+        progress: Progress,
+    },
+    SaveCheckpoint {
+        task: TaskId,
+        checkpoint: Vec<u8>,
+        reply: Reply<()>,
+    },
+    Install {
+        row: BundleRow,
+        bundle: Arc<Bundle>,
+        reply: Reply<()>,
+    },
+    Uninstall {
+        bundle: BundleId,
+        reply: Reply<Removed>,
+    },
     /// None takes a statement back.
-    StateCondition { condition: Condition, holds: Option<bool>, reply: Reply<Conditions> },
+    StateCondition {
+        condition: Condition,
+        holds: Option<bool>,
+        reply: Reply<Conditions>,
+    },
     /// Launch nothing more, and expire what runs.
-    Drain { reply: Reply<()> },
+    Drain {
+        reply: Reply<()>,
+    },
     /// Answers once nothing runs and nothing waits for anything but a later date.
-    Done { reply: Reply<()> },
+    Done {
+        reply: Reply<()>,
+    },
     /// A question, asked after what came before it is durable.
     Ask(Box<dyn FnOnce(Now, &mut Core) + Send>),
 }

@@ -14,8 +14,10 @@ pub(super) struct Ledger {
     identifiers: BTreeMap<(BundleId, Identifier), Vec<StoredRequest>>,
     /// Requests made in this step, and the identifiers they still wait for.
     fresh: BTreeMap<RequestId, Vec<Identifier>>,
-    /// Requests that a read of the database would show otherwise than they stand now.
-    touched: BTreeSet<RequestId>,
+    /// Stages that the database does not show yet.
+    restaged: BTreeMap<RequestId, Stage>,
+    /// Requests that the database still shows, and that this step ends.
+    ended: BTreeSet<RequestId>,
     /// Bundles whose requests in the database are all cancelled.
     swept: BTreeSet<BundleId>,
     statements: Vec<Statement>,
@@ -31,10 +33,8 @@ impl Ledger {
     ) -> Result<&mut Vec<StoredRequest>, StoreError> {
         let key = (bundle.clone(), identifier.clone());
         if !self.identifiers.contains_key(&key) {
-            let mut requests = store.unfinished(bundle, identifier)?;
-            if self.swept.contains(bundle) {
-                requests.retain(|stored| stored.stage == Stage::Launched);
-            }
+            let requests = store.unfinished(bundle, identifier)?;
+            let requests = requests.into_iter().filter_map(|stored| self.as_it_stands(stored)).collect();
             self.identifiers.insert(key.clone(), requests);
         }
         Ok(self.identifiers.entry(key).or_default())
@@ -68,7 +68,7 @@ impl Ledger {
         let id = stored.record.id;
         if !self.fresh.contains_key(&id) {
             self.statements.push(store::move_request(id, stored.stage, to));
-            self.touched.insert(id);
+            self.restaged.insert(id, to);
         }
         if let Some(entry) = self.entry_of(stored) {
             entry.stage = to;
@@ -78,7 +78,7 @@ impl Ledger {
     /// A launched request is pending again, for its next attempt.
     pub(super) fn bring_back(&mut self, request: RequestId, attempt: u32) {
         self.statements.push(store::bring_back(request, attempt));
-        self.touched.insert(request);
+        self.restaged.insert(request, Stage::Ready);
         for stored in self.identifiers.values_mut().flatten().filter(|stored| stored.record.id == request) {
             stored.stage = Stage::Ready;
             stored.record.attempt = attempt + 1;
@@ -90,7 +90,7 @@ impl Ledger {
         let id = stored.record.id;
         if self.fresh.remove(&id).is_none() {
             self.statements.extend(store::end_request(id, stored.stage));
-            self.touched.insert(id);
+            self.ended.insert(id);
         }
         let key = (stored.record.bundle.clone(), stored.record.request.identifier.clone());
         if let Some(requests) = self.identifiers.get_mut(&key) {
@@ -101,6 +101,7 @@ impl Ledger {
     /// Ends a launched request, of which no more than its number need be known.
     pub(super) fn end_launched(&mut self, bundle: &BundleId, identifier: &Identifier, request: RequestId) {
         self.statements.push(store::end_launched(request));
+        self.ended.insert(request);
         if let Some(requests) = self.identifiers.get_mut(&(bundle.clone(), identifier.clone())) {
             requests.retain(|other| other.record.id != request);
         }
@@ -136,10 +137,20 @@ impl Ledger {
         concerned
     }
 
+    /// A request read from the database, as it stands now; none if this step ended it.
+    pub(super) fn as_it_stands(&self, stored: StoredRequest) -> Option<StoredRequest> {
+        let id = stored.record.id;
+        let swept = stored.stage != Stage::Launched && self.swept.contains(&stored.record.bundle);
+        if swept || self.ended.contains(&id) {
+            return None;
+        }
+        let stage = self.restaged.get(&id).copied().unwrap_or(stored.stage);
+        Some(StoredRequest { stage, ..stored })
+    }
+
     /// Whether what the database shows of a request still holds.
     pub(super) fn is_current(&self, stored: &StoredRequest) -> bool {
-        !self.touched.contains(&stored.record.id)
-            && (stored.stage == Stage::Launched || !self.swept.contains(&stored.record.bundle))
+        !self.restaged.contains_key(&stored.record.id) && self.as_it_stands(stored.clone()).is_some()
     }
 
     /// The requests of this step that stand ready.

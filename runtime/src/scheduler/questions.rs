@@ -37,7 +37,8 @@ impl Core {
                 waiting.push(self.explain(now, stored)?);
             }
         }
-        let running = self.running.values().find(|running| running.identifier == *identifier).map(|running| running.task);
+        let running =
+            self.running.values().find(|running| running.identifier == *identifier).map(|running| running.task);
         let running = match running {
             Some(task) => self.task(task)?,
             None => None,
@@ -69,7 +70,9 @@ impl Core {
     /// The checkpoint kept for a running task's identifier.
     pub fn checkpoint(&mut self, task: TaskId) -> Result<Option<Vec<u8>>, SchedulerError> {
         match self.running.get(&task) {
-            Some(running) if self.checkpoints => Ok(self.store.checkpoint(&running.lane.bundle, &running.identifier)?),
+            Some(running) if self.checkpoints => {
+                Ok(self.store.checkpoint(&running.lane.bundle, &running.identifier)?)
+            }
             Some(_) | None => Ok(None),
         }
     }

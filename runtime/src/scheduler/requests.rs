@@ -35,6 +35,7 @@ impl Core {
         let unmet = self.unmet_at_submission(&bundle, &request, work)?;
         if let Some(replaced) = &replaceable {
             work.ledger.end(replaced);
+            work.moved.retain(|moved| moved.record.id != replaced.record.id);
             self.uncount(&bundle, replaced.record.request.kind.name());
         }
         self.count(&bundle, kind);
@@ -59,7 +60,11 @@ impl Core {
     }
 
     /// Whose the identifier is. A bundle speaks for itself; a person's request finds the bundle that permits it.
-    fn permits(&self, bundle: Option<BundleId>, identifier: &Identifier) -> Result<(BundleId, Permits), SchedulerError> {
+    fn permits(
+        &self,
+        bundle: Option<BundleId>,
+        identifier: &Identifier,
+    ) -> Result<(BundleId, Permits), SchedulerError> {
         let installed = match &bundle {
             Some(bundle) => self.bundles.get(bundle),
             None => self.owner(identifier),
@@ -132,8 +137,9 @@ impl Core {
     }
 
     fn cancel_all(&mut self, bundle: &BundleId, cause: CancelCause, work: &mut Work) -> Result<u64, StoreError> {
-        let mut pending = self.store.pending(Some(bundle), usize::MAX)?;
-        pending.retain(|stored| work.ledger.is_current(stored));
+        let pending = self.store.pending(Some(bundle), usize::MAX)?;
+        let mut pending: Vec<StoredRequest> =
+            pending.into_iter().filter_map(|stored| work.ledger.as_it_stands(stored)).collect();
         pending.extend(work.ledger.sweep(bundle));
         for stored in &pending {
             self.forget_pending(stored, cause, work);
@@ -157,7 +163,12 @@ impl Core {
 
     /// Installs a bundle or puts it in place of the one of its id; what that one's manifest permitted and this one's does
     /// not is cancelled.
-    pub(super) fn install(&mut self, row: &BundleRow, bundle: Arc<Bundle>, work: &mut Work) -> Result<(), SchedulerError> {
+    pub(super) fn install(
+        &mut self,
+        row: &BundleRow,
+        bundle: Arc<Bundle>,
+        work: &mut Work,
+    ) -> Result<(), SchedulerError> {
         let id = bundle.manifest.id.clone();
         let version = bundle.manifest.version.clone();
         let installed = Installed::new(bundle);
@@ -165,10 +176,9 @@ impl Core {
         work.ledger.write(store::put_bundle(row));
         if self.bundles.contains_key(&id) {
             for stored in self.store.pending(Some(&id), usize::MAX)? {
-                let request = &stored.record.request;
-                let permitted =
-                    installed.permits.permits(self.policy.profile, &request.identifier, request.kind.name());
-                if !permitted && work.ledger.is_current(&stored) {
+                let Request { identifier, kind, .. } = &stored.record.request;
+                let permitted = installed.permits.permits(self.policy.profile, identifier, kind.name());
+                if let Some(stored) = work.ledger.as_it_stands(stored).filter(|_| !permitted) {
                     work.ledger.end(&stored);
                     self.forget_pending(&stored, CancelCause::BundleChanged, work);
                 }
@@ -180,7 +190,12 @@ impl Core {
     }
 
     /// Removes a bundle: what it has pending is cancelled, what it runs expires.
-    pub(super) fn uninstall(&mut self, now: Now, bundle: &BundleId, work: &mut Work) -> Result<Removed, SchedulerError> {
+    pub(super) fn uninstall(
+        &mut self,
+        now: Now,
+        bundle: &BundleId,
+        work: &mut Work,
+    ) -> Result<Removed, SchedulerError> {
         if !self.bundles.contains_key(bundle) {
             return Err(SchedulerError::Unknown(format!(
                 "no bundle {bundle} is installed: `idlewild bundles` lists what is"
@@ -188,7 +203,8 @@ impl Core {
         }
         work.bundles_before.get_or_insert_with(|| self.bundles.clone());
         let cancelled = self.cancel_all(bundle, CancelCause::BundleRemoved, work)?;
-        let expired = self.expire_all(now, ExpirationReason::BundleRemoved, work, |running| running.lane.bundle == *bundle);
+        let expired =
+            self.expire_all(now, ExpirationReason::BundleRemoved, work, |running| running.lane.bundle == *bundle);
         work.ledger.write_all(store::remove_bundle(bundle));
         self.bundles.remove(bundle);
         work.happenings.push(What::BundleUninstalled { bundle: bundle.clone() });

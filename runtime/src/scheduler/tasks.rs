@@ -83,11 +83,12 @@ impl Core {
         work: &mut Work,
     ) -> Result<(), StoreError> {
         work.succeeded.insert((bundle.clone(), identifier.clone()));
-        let mut awaiting = self.store.awaiting(bundle, identifier)?;
+        let awaiting = self.store.awaiting(bundle, identifier)?;
         if !awaiting.is_empty() {
             work.ledger.write(store::remove_run_after(bundle, identifier));
         }
-        awaiting.retain(|stored| work.ledger.is_current(stored));
+        let mut awaiting: Vec<StoredRequest> =
+            awaiting.into_iter().filter_map(|stored| work.ledger.as_it_stands(stored)).collect();
         awaiting.extend(work.ledger.succeed(bundle, identifier));
         for stored in awaiting.iter().filter(|stored| stored.stage == Stage::After) {
             self.set_free(now, stored, work)?;
