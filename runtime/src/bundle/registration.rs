@@ -69,7 +69,8 @@ mod tests {
                  write the handler or remove the name from permitted-identifiers"
             )
         };
-        let cases: [(&[&str], &[&str], Result<(), String>); 9] = [
+        type Case<'a> = (&'a [&'a str], &'a [&'a str], Result<(), String>);
+        let cases: [Case<'_>; 9] = [
             (&["a", "b"], &["b", "a"], Ok(())),
             (&["a.*"], &["a.*"], Ok(())),
             (&["a.*"], &["a.*", "a.b"], Ok(())),
