@@ -1,7 +1,7 @@
 //! The folder a host lives in: its lock, its database, its socket, and what bundles left there. One host at a time owns it.
 
 use std::{
-    fs::{DirBuilder, File, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Read, Seek, Write},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ use std::{
 
 use cap_std::{
     ambient_authority,
-    fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _},
+    fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _},
 };
 
 use crate::rules::{BundleId, TaskId};
@@ -91,7 +91,7 @@ impl StateFolder {
         if socket.as_os_str().len() > SOCKET_PATH_LIMIT {
             return Err(StateError::PathTooLong { path: socket });
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(io("making it"))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(io("making it"))?;
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(io("opening it"))?;
         check_owner(&path, &dir)?;
         let lock = acquire_lock(&path, &dir)?;
@@ -245,7 +245,7 @@ fn read_pid(file: &mut File) -> Option<u32> {
 }
 
 fn open_subfolder(dir: &Dir, name: &str) -> io::Result<Dir> {
-    match dir.create_dir(name) {
+    match dir.create_dir_with(name, DirBuilder::new().mode(0o700)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made?,
     }
@@ -275,7 +275,7 @@ fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::{
-        fs::{self, Permissions},
+        fs::Permissions,
         os::unix::fs::PermissionsExt as _,
     };
 
@@ -290,7 +290,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("deep/state");
         let state = StateFolder::open(&path).unwrap();
-        assert_eq!(mode(&path), 0o700);
+        for folder in ["", "components", "data", "logs", "cache", "tmp"] {
+            assert_eq!(mode(&path.join(folder)), 0o700, "{folder}");
+        }
+        assert_eq!(mode(&path.join(LOCK)), 0o600);
         assert_eq!(state.database_path(), path.join("idlewild.db"));
         assert_eq!(StateFolder::socket_path(&path).unwrap(), path.join("host.sock"));
     }
