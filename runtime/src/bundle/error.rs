@@ -50,7 +50,7 @@ pub enum BundleError {
     NotGranted { bundle: BundleId, name: String, access: Access },
     #[error("`{name}` is granted twice; keep one --grant {name}=PATH")]
     GrantedTwice { name: String },
-    #[error("cannot grant {name}={}: {error}", path.display())]
+    #[error("cannot grant {name}={}: {error}; check the path", path.display())]
     GrantPath {
         name: String,
         path: PathBuf,

@@ -141,7 +141,10 @@ mod tests {
             (
                 BOTH,
                 offer(&[("gallery", &missing), ("album", good)]),
-                format!("cannot grant gallery={}: No such file or directory (os error 2)", shown(&missing)),
+                format!(
+                    "cannot grant gallery={}: No such file or directory (os error 2); check the path",
+                    shown(&missing)
+                ),
             ),
             (
                 BOTH,

@@ -66,7 +66,7 @@ pub enum StateError {
         path.display(), path.as_os_str().len()
     )]
     PathTooLong { path: PathBuf },
-    #[error("cannot use the state folder {}: {doing}: {error}", path.display())]
+    #[error("cannot use the state folder {}: {doing}: {error}; mend that, or choose another folder with --state DIR", path.display())]
     Io {
         path: PathBuf,
         doing: &'static str,
@@ -274,10 +274,7 @@ fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs::Permissions,
-        os::unix::fs::PermissionsExt as _,
-    };
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
