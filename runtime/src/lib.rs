@@ -7,6 +7,7 @@
 pub mod bundle;
 pub mod clock;
 pub mod conditions;
+pub mod config;
 pub mod engine;
 pub mod host;
 pub mod rules;

@@ -128,11 +128,13 @@ fn drain(descriptor: &OwnedFd) {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::atomic::AtomicU64, thread};
+
     use super::*;
 
     const SHORT: Duration = Duration::from_millis(30);
     /// Longer than any of these waits takes on a busy machine.
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_secs(30);
 
     fn time_of(clock: &SystemClock, until: Until) -> Duration {
         let before = clock.now().uptime;
@@ -196,22 +198,33 @@ mod tests {
 
     #[test]
     fn no_nudge_is_lost_between_threads() {
-        let clock = SystemClock::start();
-        let told = Arc::new(std::sync::atomic::AtomicU64::new(0));
-        let last = 20_000;
-        let teller = std::thread::spawn({
-            let (clock, told) = (clock.clone(), told.clone());
-            move || {
+        /// Waits, nudge after nudge, until `number` was told.
+        fn hear(clock: &SystemClock, told: &AtomicU64, number: u64) {
+            while told.load(Ordering::Relaxed) < number {
+                let give_up = clock.now().uptime + LONG;
+                clock.wait(Until { wall: None, uptime: Some(give_up) });
+                assert!(clock.now().uptime < give_up, "nudge {number} was lost");
+            }
+        }
+
+        let (here, there) = (SystemClock::start(), SystemClock::start());
+        let (said, answered) = (AtomicU64::new(0), AtomicU64::new(0));
+        let last = 5_000;
+        thread::scope(|scope| {
+            scope.spawn(|| {
                 for number in 1..=last {
-                    told.store(number, Ordering::Relaxed);
-                    clock.nudge();
+                    hear(&there, &said, number);
+                    answered.store(number, Ordering::Relaxed);
+                    here.nudge();
                 }
+            });
+            for number in 1..=last {
+                said.store(number, Ordering::Relaxed);
+                there.nudge();
+                there.nudge();
+                hear(&here, &answered, number);
             }
         });
-        while told.load(Ordering::Relaxed) < last {
-            clock.wait(Until::default());
-        }
-        teller.join().unwrap();
     }
 
     #[test]

@@ -152,7 +152,7 @@ mod tests {
     impl Probe for Blinking {
         fn look(&mut self, now: Now) -> Sample {
             let mut sample = FixedProbe::default().look(now);
-            sample.idle.holds = now.uptime.as_secs() % 2 == 0;
+            sample.idle.holds = now.uptime.as_secs().is_multiple_of(2);
             sample
         }
     }
