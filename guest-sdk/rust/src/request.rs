@@ -359,6 +359,24 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
+impl Kind {
+    /// The word of the contract, such as `app-refresh`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Kind::AppRefresh => "app-refresh",
+            Kind::Processing(_) => "processing",
+            Kind::HealthResearch(_) => "health-research",
+            Kind::ContinuedProcessing(_) => "continued-processing",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl SubmitErrorCode {
     /// The word of the contract, such as `not-permitted`.
     pub fn as_str(self) -> &'static str {
