@@ -119,8 +119,13 @@ impl Settings {
             Profile::Device => (self.device_pending_app_refresh, self.device_pending_processing),
             Profile::Server => (self.server_pending_app_refresh, self.server_pending_processing),
         };
-        let allowance =
-            |time, fuel, memory| Allowance { time: Some(time), grace: self.grace, fuel, grace_fuel: self.grace_fuel, memory };
+        let allowance = |time, fuel, memory| Allowance {
+            time: Some(time),
+            grace: self.grace,
+            fuel,
+            grace_fuel: self.grace_fuel,
+            memory,
+        };
         Policy {
             profile: self.profile,
             slots: self.slots,

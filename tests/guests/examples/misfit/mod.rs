@@ -28,7 +28,7 @@ macro_rules! misfit {
         #[cfg(target_family = "wasm")]
         #[allow(unsafe_code, reason = "generated")]
         const _: () = {
-            misfit::export!(Misfit with_types_in misfit);
+    misfit::export!(Misfit with_types_in misfit);
         };
     };
 }
