@@ -168,7 +168,8 @@ impl Notes {
     fn push(&mut self, line: String) {
         self.told += 1;
         if self.lines.len() < NOTES {
-            self.lines.push(line);
+            // A name may hold line breaks; a line of the log may not.
+            self.lines.push(line.replace(char::is_control, "\u{FFFD}"));
         }
     }
 
@@ -239,6 +240,26 @@ mod tests {
         fs::write(at("b.jpg"), [GIF, b"more"].concat()).expect("a file");
         let third = whole(count(gallery.path(), &memory, &Patience::endless()).expect("countable"));
         assert_eq!((third.total, third.added, third.changed, third.removed), (2, 1, 1, 1));
+    }
+
+    #[test]
+    fn finds_in_the_samples_what_they_hold() {
+        let (gallery, data) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let memory = Memory::new(data.path());
+        let agrees = |truth: gallery_samples::Truth, added: u64| {
+            let summary = whole(count(gallery.path(), &memory, &Patience::endless()).expect("countable"));
+            let of = |format| summary.by_format.get(&format).copied().unwrap_or(0);
+            assert_eq!((summary.total, summary.added, summary.removed), (truth.total, added, 0));
+            assert_eq!((summary.broken, summary.misnamed), (truth.broken, truth.misnamed));
+            assert_eq!(
+                (of(Format::Jpeg), of(Format::Png), of(Format::Gif), of(Format::Webp)),
+                (truth.jpeg, truth.png, truth.gif, truth.webp)
+            );
+        };
+        gallery_samples::make(gallery.path()).expect("can be made");
+        agrees(gallery_samples::TRUTH, gallery_samples::TRUTH.total);
+        gallery_samples::make_later(gallery.path()).expect("can be made");
+        agrees(gallery_samples::TRUTH_LATER, 2);
     }
 
     #[test]

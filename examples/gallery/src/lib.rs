@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a task's log is what it prints")]
 
 mod count;
+mod entries;
 mod page;
 mod picture;
 mod seen;

@@ -1,6 +1,8 @@
 //! Lists the files of a folder and of those below it. It follows no links, so it ends, and passes over hidden names.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
+
+use crate::entries::{Sort, entries};
 
 /// What is in a folder.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -11,12 +13,9 @@ pub(crate) struct Listing {
     pub(crate) failures: Vec<String>,
 }
 
-/// A folder that yields only errors is given up after so many.
-const FAILURES_PER_FOLDER: usize = 1_000;
-
 /// Lists the files below `root`, or nothing at all once `stop` says so. Errors: `root` itself cannot be listed.
 pub(crate) fn list(root: &Path, stop: impl Fn() -> bool) -> io::Result<Option<Listing>> {
-    fs::read_dir(root)?;
+    entries(root)?;
     let mut listing = Listing::default();
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
@@ -32,21 +31,13 @@ pub(crate) fn list(root: &Path, stop: impl Fn() -> bool) -> io::Result<Option<Li
 }
 
 fn list_one(root: &Path, folder: &str, folders: &mut Vec<String>, listing: &mut Listing) -> io::Result<()> {
-    let failures_before = listing.failures.len();
-    for entry in fs::read_dir(root.join(folder))? {
-        let found = entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?)));
-        match found {
-            Ok((name, sort)) => match name.to_str() {
-                Some(name) if name.starts_with('.') => {}
-                Some(name) if sort.is_dir() => folders.push(join(folder, name)),
-                Some(name) if sort.is_file() => listing.files.push(join(folder, name)),
-                Some(_) => {}
-                None => listing.failures.push(format!("{folder}/{}: its name is not UTF-8", name.to_string_lossy())),
-            },
-            Err(error) => listing.failures.push(format!("{folder}/?: {error}")),
-        }
-        if listing.failures.len() - failures_before >= FAILURES_PER_FOLDER {
-            return Err(io::Error::other("too many of its entries cannot be read"));
+    for entry in entries(&root.join(folder))? {
+        match entry {
+            Ok((name, _)) if name.starts_with('.') => {}
+            Ok((name, Sort::Folder)) => folders.push(join(folder, &name)),
+            Ok((name, Sort::File)) => listing.files.push(join(folder, &name)),
+            Ok((_, Sort::Neither)) => {}
+            Err(failure) => listing.failures.push(format!("{}: {failure}", join(folder, "?"))),
         }
     }
     Ok(())
@@ -58,7 +49,7 @@ fn join(folder: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
     use super::*;
 

@@ -2,7 +2,11 @@
 
 #![allow(unsafe_code, unreachable_pub, unused_qualifications, dead_code, reason = "generated")]
 
-wit_bindgen::generate!({ path: "../../wit", world: "background-app" });
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "background-app",
+    default_bindings_module: "misfit",
+});
 
 /// Declares a misfit by what `register` and `activate` do. Launching one does nothing.
 macro_rules! misfit {
@@ -28,7 +32,7 @@ macro_rules! misfit {
         #[cfg(target_family = "wasm")]
         #[allow(unsafe_code, reason = "generated")]
         const _: () = {
-    misfit::export!(Misfit with_types_in misfit);
+            misfit::export!(Misfit);
         };
     };
 }
