@@ -29,3 +29,9 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// Completes once the uptime has reached `uptime`. Must be awaited on the control runtime, never on the guests'.
     fn reach(&self, uptime: Duration) -> BoxFuture<'static, ()>;
 }
+
+/// Blocks this thread for about `duration` of real time: for pacing the machine, never for waiting on behalf of a rule.
+#[allow(clippy::disallowed_methods, reason = "this is the room that waits")]
+pub fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}

@@ -1,6 +1,8 @@
 //! Where guests run. The port is here; the wasmtime engine stands beside it, and a scripted one serves the scheduler's tests.
 //! The engine never decides: it launches what it is told, meters it, passes on what a guest asks, and stops it on time.
 
+mod contract;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
