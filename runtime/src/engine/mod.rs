@@ -1,7 +1,23 @@
 //! Where guests run. The port is here; the wasmtime engine stands beside it, and a scripted one serves the scheduler's tests.
 //! The engine never decides: it launches what it is told, meters it, passes on what a guest asks, and stops it on time.
 
+mod cache;
+mod call;
 mod contract;
+mod deadlines;
+mod ending;
+mod epoch;
+mod fault;
+mod folders;
+mod gate;
+mod imports;
+mod link;
+mod linked;
+mod log;
+mod meter;
+mod settings;
+mod wasm;
+mod watch;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,6 +30,13 @@ use crate::{
         TaskId, Usage,
     },
 };
+
+pub use self::{
+    settings::EngineSettings,
+    wasm::{EngineError, EngineParts, WasmEngine},
+};
+#[doc(hidden)]
+pub use self::link::tuned;
 
 /// One task to run.
 pub struct Launch {
