@@ -1,9 +1,6 @@
 //! Now, and waiting for later. The only room that reads a clock or sleeps.
 
-use std::{
-    fmt,
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use futures_util::future::BoxFuture;
 

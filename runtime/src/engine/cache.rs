@@ -51,7 +51,8 @@ impl CodeCache {
             return Ok(component);
         }
         let file = format!("{digest}.wasm");
-        let bytes = self.components.read(&file).map_err(|error| format!("the component {file} cannot be read: {error}"))?;
+        let bytes =
+            self.components.read(&file).map_err(|error| format!("the component {file} cannot be read: {error}"))?;
         self.compile(digest, &bytes).map_err(|error| error.to_string())
     }
 

@@ -89,7 +89,8 @@ pub(super) fn request_to_guest(request: Request) -> types::Request {
             Priority::High => types::Priority::High,
         },
         run_after: run_after.iter().map(Identifier::to_string).collect(),
-        repeat: repeat.map(|Repeat { every, flex }| types::Repeat { every: milliseconds(every), flex: milliseconds(flex) }),
+        repeat: repeat
+            .map(|Repeat { every, flex }| types::Repeat { every: milliseconds(every), flex: milliseconds(flex) }),
         retry: retry.map(|Retry { attempts, first_delay, longest_delay }| types::Retry {
             attempts,
             first_delay: milliseconds(first_delay),

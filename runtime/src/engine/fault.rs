@@ -22,12 +22,12 @@ pub(super) fn fault(error: &Error, refused: Option<u64>, limit: usize) -> Fault 
     if error.is::<PoolConcurrencyLimitError>() {
         return Fault::NoRoom(format!("the host has no room for another instance: {}", error.root_cause()));
     }
-    let mut message = match (error.downcast_ref::<I32Exit>(), refused) {
-        (Some(I32Exit(code)), _) => return Fault::Trapped(format!("the guest called exit({code}) instead of returning")),
-        (None, Some(memory)) => {
-            format!("the guest asked for more than its {} of memory, then: {}", size(memory), cause(error))
-        }
-        (None, None) => cause(error),
+    if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+        return Fault::Trapped(exited(*code));
+    }
+    let mut message = match refused {
+        Some(memory) => format!("the guest asked for more than its {} of memory, then: {}", size(memory), cause(error)),
+        None => cause(error),
     };
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         frames(&mut message, backtrace);
@@ -69,6 +69,14 @@ pub(super) fn cause(error: &Error) -> String {
     causes.join(": ")
 }
 
+/// WASI 0.2 carries no number: a guest's `exit(3)` arrives as `exit(1)`.
+fn exited(code: i32) -> String {
+    match code {
+        0 => "the guest called exit(0) instead of returning".to_owned(),
+        _ => "the guest exited with a failure code instead of returning".to_owned(),
+    }
+}
+
 fn describe(trap: Trap) -> String {
     match trap {
         Trap::UnreachableCodeReached => {
@@ -79,8 +87,12 @@ fn describe(trap: Trap) -> String {
     }
 }
 
-/// wasmtime writes a frame as `0: 0x1234 - module!function`, the function's name demangled.
+/// wasmtime writes a frame as `0: 0x1234 - module!function`, the function's name demangled, or `<wasm function 7>` where
+/// there is none. A stack of numbers alone helps nobody.
 fn frames(message: &mut String, backtrace: &WasmBacktrace) {
+    if backtrace.frames().iter().all(|frame| frame.func_name().is_none()) {
+        return;
+    }
     let text = backtrace.to_string();
     let names = text.lines().filter_map(|line| line.split_once(" - ")).map(|(_, name)| name);
     for name in names.take(FRAMES) {
@@ -96,7 +108,9 @@ mod tests {
 
     #[test]
     fn sizes_are_said_in_the_largest_whole_unit() {
-        for (bytes, said) in [(64 << 20, "64 MiB"), (1 << 30, "1 GiB"), (1536, "1536 bytes"), (2048, "2 KiB"), (0, "0 bytes")] {
+        for (bytes, said) in
+            [(64 << 20, "64 MiB"), (1 << 30, "1 GiB"), (1536, "1536 bytes"), (2048, "2 KiB"), (0, "0 bytes")]
+        {
             assert_eq!(size(bytes), said);
         }
     }

@@ -62,8 +62,7 @@ impl Folders {
         let data = open_or_create(&self.places.data, self.bundle.as_str())
             .map_err(|error| wasmtime::format_err!("`/data` cannot be opened: {error}"))?;
         builder.preopened_dir(handle_path(&data), "/data", FsPerms::ReadWrite)?;
-        let tmp =
-            self.scratch.create().map_err(|error| wasmtime::format_err!("`/tmp` cannot be made: {error}"))?;
+        let tmp = self.scratch.create().map_err(|error| wasmtime::format_err!("`/tmp` cannot be made: {error}"))?;
         builder.preopened_dir(handle_path(&tmp), "/tmp", FsPerms::ReadWrite)?;
         Ok(builder.build().filesystem().clone())
     }

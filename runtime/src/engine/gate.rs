@@ -92,13 +92,7 @@ impl Gate {
 
     /// Puts `call` behind the gate. Dropping the result drops the call and gives back what it holds.
     pub(super) fn pass<F: Future>(self: &Arc<Gate>, seat: Arc<Seat>, call: F) -> Gated<F> {
-        Gated {
-            gate: self.clone(),
-            waker: seat.clone().into(),
-            seat,
-            place: Place::Away,
-            call: Some(Box::pin(call)),
-        }
+        Gated { gate: self.clone(), waker: seat.clone().into(), seat, place: Place::Away, call: Some(Box::pin(call)) }
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {

@@ -19,8 +19,8 @@ use crate::{
 use super::{
     Asker, Services,
     contract::{
-        kind_to_guest, milliseconds, reason_to_guest, refusal_to_guest, request_from_guest, request_to_guest, scheduler,
-        task, types,
+        kind_to_guest, milliseconds, reason_to_guest, refusal_to_guest, request_from_guest, request_to_guest,
+        scheduler, task, types,
     },
     deadlines::{Deadlines, Due},
     folders::Folders,
@@ -101,9 +101,7 @@ impl Guest {
         match &self.role {
             Role::Registering => bail!("register may not {what}"),
             Role::Activating { bundle, services } => Ok((Asker::Activation(bundle.clone()), services)),
-            Role::Launched(launched) => {
-                Ok((Asker::Task(launched.task, launched.bundle.clone()), &launched.services))
-            }
+            Role::Launched(launched) => Ok((Asker::Task(launched.task, launched.bundle.clone()), &launched.services)),
         }
     }
 

@@ -112,13 +112,17 @@ fn missing_exports(component: &Component) -> Vec<String> {
     missing
 }
 
-/// wasmtime says "component imports instance `NAME`, but a matching implementation was not found in the linker", and below
-/// that what is wrong with it; the latter is left out where it says the same.
+/// wasmtime says "component imports instance `NAME`, but a matching implementation was not found in the linker", below that
+/// "instance export `FUNCTION` has the wrong type", and at the root why.
 fn import(error: &wasmtime::Error) -> String {
-    let said = error.to_string();
-    let Some(name) = said.split('`').nth(1) else { return cause(error) };
-    match error.root_cause().to_string() {
-        inner if inner == said || inner.contains("was not found") => format!("`{name}`"),
-        inner => format!("`{name}` in a form ({inner})"),
+    let quoted = |text: &str| text.split('`').nth(1).map(str::to_owned);
+    let said: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let Some(name) = said.first().and_then(|outer| quoted(outer)) else { return cause(error) };
+    let is_missing = said.last().is_some_and(|root| root.contains("missing") || root.contains("not found"));
+    match (said.get(1).and_then(|inner| quoted(inner)), is_missing) {
+        (Some(function), true) => format!("`{name}` with `{function}`"),
+        (Some(function), false) => format!("`{name}` with `{function}` in another form"),
+        (None, true) => format!("`{name}`"),
+        (None, false) => format!("`{name}` in another form"),
     }
 }

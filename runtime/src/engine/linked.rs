@@ -74,7 +74,13 @@ mod tests {
         let linked = Linked::new(2);
         let mut made = Vec::new();
         for digest in ["a", "b", "a", "c", "a", "b"] {
-            linked.get::<()>(digest, async { made.push(digest); Ok(Arc::new(digest)) }).await.expect("made");
+            linked
+                .get::<()>(digest, async {
+                    made.push(digest);
+                    Ok(Arc::new(digest))
+                })
+                .await
+                .expect("made");
         }
         assert_eq!(made, ["a", "b", "c", "b"]);
     }

@@ -39,7 +39,10 @@ enum Place {
 
 enum State {
     Untouched,
-    Open { file: File, left: u64 },
+    Open {
+        file: File,
+        left: u64,
+    },
     Kept(Vec<u8>),
     /// Full, or the disk failed: everything else is dropped.
     Closed,

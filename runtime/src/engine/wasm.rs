@@ -204,7 +204,9 @@ impl Engine for WasmEngine {
             let component = examined.map_err(|error| ComponentError::Invalid(error.to_string()))??;
             let linked = Arc::new(link::link(&self.works.linker, &component)?);
             let linked = self.works.linked.get::<ComponentError>(digest, async { Ok(linked) }).await?;
-            self.aside(|works| register(works, linked)).await.unwrap_or_else(|| Err(ComponentError::Register(STOPPED.to_owned())))
+            self.aside(|works| register(works, linked))
+                .await
+                .unwrap_or_else(|| Err(ComponentError::Register(STOPPED.to_owned())))
         })
     }
 
@@ -384,9 +386,7 @@ async fn activate(
     let call = call::activate(&works.settings, &component, guest);
     match works.within(&allowance, &watch, call).await {
         Passed::Finished(Ok(answer)) => answer,
-        Passed::Finished(Err(error)) => {
-            Err(call::said(&works.settings, allowance.memory, &watch.tally, &error))
-        }
+        Passed::Finished(Err(error)) => Err(call::said(&works.settings, allowance.memory, &watch.tally, &error)),
         Passed::Stopped => Err("activate was stopped: it took longer than it may".to_owned()),
     }
 }
@@ -417,7 +417,14 @@ impl Works {
         loaded.unwrap_or_else(|error| Err(error.to_string()))
     }
 
-    fn guest(&self, role: Role, log: Log, folders: Option<Folders>, watch: &Arc<Watch>, allowance: &Allowance) -> Guest {
+    fn guest(
+        &self,
+        role: Role,
+        log: Log,
+        folders: Option<Folders>,
+        watch: &Arc<Watch>,
+        allowance: &Allowance,
+    ) -> Guest {
         Guest::new(GuestParts {
             role,
             log,
@@ -447,6 +454,10 @@ impl Works {
 impl std::fmt::Debug for WasmEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let memory = size(self.works.settings.register_memory);
-        write!(f, "WasmEngine({} slots, {} turns, register in {memory})", self.works.settings.slots, self.works.settings.turns)
+        write!(
+            f,
+            "WasmEngine({} slots, {} turns, register in {memory})",
+            self.works.settings.slots, self.works.settings.turns
+        )
     }
 }
