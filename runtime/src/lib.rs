@@ -2,7 +2,15 @@
 //!
 //! The rules decide. The scheduler obeys. The rooms around it touch the world.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::disallowed_methods))]
+
 pub mod bundle;
 pub mod clock;
+pub mod conditions;
+pub mod config;
 pub mod engine;
+pub mod host;
 pub mod rules;
+pub mod scheduler;
+pub mod spelling;
+pub mod store;

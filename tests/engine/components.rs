@@ -30,7 +30,6 @@ fn what_is_no_component_is_refused_in_a_sentence() {
     for (bytes, said) in cases {
         let error = house.examine(&bytes).expect_err("no component");
         assert!(matches!(&error, ComponentError::Invalid(message) if message.contains(said)), "{error}");
-        println!("{error}");
     }
 }
 
@@ -63,7 +62,6 @@ fn what_register_does_wrong_is_told() {
     ] {
         let error = house.examine_as(component, &guest(component)).expect_err(component);
         assert!(matches!(&error, ComponentError::Register(message) if message.contains(said)), "{component}: {error}");
-        println!("{error}");
     }
 }
 
@@ -83,7 +81,6 @@ fn activate_succeeds_fails_and_traps_in_words() {
     {
         house.install(component, &guest(component));
         let answer = house.activate(component);
-        println!("{component}: {answer:?}");
         match said {
             None => assert_eq!(answer, Ok(())),
             Some(said) => assert!(matches!(&answer, Err(message) if message.contains(said)), "{answer:?}"),

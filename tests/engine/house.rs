@@ -9,18 +9,18 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, Sender},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use cap_std::{ambient_authority, fs::Dir};
 use futures_util::future::BoxFuture;
 use idlewild::{
     bundle::{Access, Bundle, DirectoryAsk, Grant, Manifest},
-    clock::{Clock, Until},
+    clock::{Clock, SystemClock},
     engine::{Asker, ComponentError, Engine, EngineParts, EngineSettings, Launch, Services, WasmEngine},
     rules::{
-        Allowance, BackgroundMode, BundleId, End, Identifier, Kind, Now, Pattern, Progress, Refusal, RefusalCode,
-        Request, RequestId, Submission, TaskId, Timestamp, Usage,
+        Allowance, BackgroundMode, BundleId, End, Identifier, Kind, Pattern, Progress, Refusal, RefusalCode, Request,
+        RequestId, Submission, TaskId, Usage,
     },
 };
 use tempfile::TempDir;
@@ -143,27 +143,6 @@ impl Services for Ear {
     }
 }
 
-/// Real time, since the guests' own is.
-#[derive(Debug)]
-struct RealClock(Instant);
-
-#[allow(clippy::disallowed_methods, reason = "hostile guests take real time")]
-impl Clock for RealClock {
-    fn now(&self) -> Now {
-        Now { wall: Timestamp::now(), uptime: self.0.elapsed() }
-    }
-
-    fn wait(&self, _: Until) {
-        unreachable!("the engine waits for moments only")
-    }
-
-    fn nudge(&self) {}
-
-    fn reach(&self, uptime: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep_until((self.0 + uptime).into()))
-    }
-}
-
 /// An engine, its folders, and what its scheduler hears.
 pub(crate) struct House {
     pub(crate) engine: WasmEngine,
@@ -181,11 +160,10 @@ impl House {
         House::with(EngineSettings::default(), tempfile::tempdir().expect("a temporary folder"))
     }
 
-    #[allow(clippy::disallowed_methods, reason = "hostile guests take real time")]
     pub(crate) fn with(settings: EngineSettings, state: TempDir) -> House {
         let control =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let clock: Arc<dyn Clock> = Arc::new(RealClock(Instant::now()));
+        let clock: Arc<dyn Clock> = SystemClock::start();
         let folder = |name: &str| {
             let path = state.path().join(name);
             fs::create_dir_all(&path).expect("a writable folder");

@@ -1,10 +1,16 @@
 //! Now, and waiting for later. The only room that reads a clock or sleeps.
 
-use std::{fmt, time::Duration};
+use std::{fmt, thread, time::Duration};
 
 use futures_util::future::BoxFuture;
 
 use crate::rules::{Now, Timestamp};
+
+mod manual;
+mod system;
+
+pub use manual::ManualClock;
+pub use system::SystemClock;
 
 /// When to stop waiting; the earlier of the two, never if both are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,8 +33,9 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn reach(&self, uptime: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// Blocks this thread for about `duration` of real time: for pacing the machine, never for waiting on behalf of a rule.
-#[allow(clippy::disallowed_methods, reason = "this is the room that waits")]
+/// Blocks this thread for `duration` of real time. It paces the machine (the engine's epochs) and carries no meaning:
+/// nothing that a rule decides may depend on it.
+#[expect(clippy::disallowed_methods, reason = "this is the room that waits")]
 pub fn pause(duration: Duration) {
-    std::thread::sleep(duration);
+    thread::sleep(duration);
 }

@@ -1,6 +1,19 @@
 //! The rules decide: who may submit, what may run now and why not, what to launch, when a task must end.
 //! Pure: no async, no IO, no clock, no randomness; `now` is the first argument of every rule.
 
+#[macro_use]
 mod words;
+mod admission;
+mod choice;
+mod eligibility;
+mod policy;
+mod records;
+mod running;
 
+pub use admission::*;
+pub use choice::*;
+pub use eligibility::*;
+pub use policy::*;
+pub use records::*;
+pub use running::*;
 pub use words::*;

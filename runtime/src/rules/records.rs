@@ -1,0 +1,209 @@
+//! What is known of requests and tasks, and what happens to them: the records every surface shows.
+
+use std::fmt;
+
+use super::words::*;
+
+words! {
+    /// Who or what cancelled a request.
+    CancelCause {
+        /// A person, through a client.
+        Person = "person",
+        /// The bundle itself.
+        Bundle = "bundle",
+        /// Its bundle was uninstalled.
+        BundleRemoved = "bundle-removed",
+        /// Its bundle changed and no longer permits the identifier.
+        BundleChanged = "bundle-changed",
+    }
+}
+
+/// A request as the store holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRecord {
+    pub id: RequestId,
+    pub bundle: BundleId,
+    pub request: Request,
+    /// The attempt its next launch will be, or its present one is; from 1.
+    pub attempt: u32,
+    pub submitted_at: Timestamp,
+}
+
+/// A task as the store holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRecord {
+    pub id: TaskId,
+    pub request: RequestId,
+    pub bundle: BundleId,
+    pub identifier: Identifier,
+    pub kind: KindName,
+    pub attempt: u32,
+    pub launched_at: Timestamp,
+    /// The latest report, if the guest made one.
+    pub progress: Option<Progress>,
+    /// None while it runs.
+    pub ended: Option<Ended>,
+}
+
+/// How and when a task ended, and what it used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub at: Timestamp,
+    pub outcome: Outcome,
+    pub usage: Usage,
+}
+
+/// One reason why a pending request is not running now. People see it verbatim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Its floor lies ahead.
+    EarliestBegin { at: Timestamp },
+    /// A named identifier has not succeeded yet.
+    RunAfter { identifier: Identifier },
+    /// An earlier request of the same identifier is running or waiting to run again.
+    Behind { request: RequestId },
+    /// The machine lacks something the request needs.
+    Lacks { condition: Condition, since: Timestamp, source: String },
+    /// As many tasks run as the host has slots.
+    NoSlot { slots: usize },
+    /// The host is stopping, or was opened only to be asked.
+    NotLaunching,
+}
+
+impl Reason {
+    /// The reason's name for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Reason::EarliestBegin { .. } => "earliest-begin",
+            Reason::RunAfter { .. } => "run-after",
+            Reason::Behind { .. } => "behind",
+            Reason::Lacks { condition: Condition::Network, .. } => "no-network",
+            Reason::Lacks { condition: Condition::ExternalPower, .. } => "no-external-power",
+            Reason::Lacks { condition: Condition::Idle, .. } => "not-idle",
+            Reason::NoSlot { .. } => "no-slot",
+            Reason::NotLaunching => "not-launching",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::EarliestBegin { at } => write!(f, "it may not begin before {at:.0}"),
+            Reason::RunAfter { identifier } => write!(f, "it runs after {identifier}, which has not succeeded yet"),
+            Reason::Behind { request } => {
+                write!(f, "request {request} of the same identifier is not finished")
+            }
+            Reason::Lacks { condition, since, source } => {
+                let lack = match condition {
+                    Condition::Network => "there is no network",
+                    Condition::ExternalPower => "the machine runs on battery",
+                    Condition::Idle => "the machine is in use",
+                };
+                write!(f, "{lack} (since {since:.0}, {source})")
+            }
+            Reason::NoSlot { slots } => write!(f, "all {slots} slots are taken"),
+            Reason::NotLaunching => f.write_str("this host launches nothing now"),
+        }
+    }
+}
+
+/// A pending request and why it is not running; no reasons means it is about to be launched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub record: RequestRecord,
+    pub reasons: Vec<Reason>,
+}
+
+/// Everything known about an identifier now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    pub bundle: BundleId,
+    pub identifier: Identifier,
+    /// Its pending requests, the one to run first before one that waits behind it. Empty: nothing was asked.
+    pub waiting: Vec<Waiting>,
+    pub running: Option<TaskRecord>,
+    /// The last task that ended.
+    pub last: Option<TaskRecord>,
+}
+
+/// Which tasks to list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskFilter {
+    pub identifier: Option<Identifier>,
+    pub bundle: Option<BundleId>,
+    /// Only tasks older than this one: the last of the page before.
+    pub before: Option<TaskId>,
+    pub limit: usize,
+}
+
+/// Something that happened, told after it is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    pub at: Timestamp,
+    pub what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    BundleInstalled {
+        bundle: BundleId,
+        version: String,
+    },
+    BundleUninstalled {
+        bundle: BundleId,
+    },
+    Submitted {
+        bundle: BundleId,
+        identifier: Identifier,
+        request: RequestId,
+        replaced: Option<RequestId>,
+    },
+    /// A request waits; told when it is submitted and when its reasons change.
+    Waiting {
+        bundle: BundleId,
+        identifier: Identifier,
+        request: RequestId,
+        reasons: Vec<Reason>,
+    },
+    Cancelled {
+        bundle: BundleId,
+        identifier: Identifier,
+        request: RequestId,
+        cause: CancelCause,
+    },
+    Launched {
+        bundle: BundleId,
+        identifier: Identifier,
+        request: RequestId,
+        task: TaskId,
+        kind: KindName,
+        attempt: u32,
+    },
+    Progressed {
+        bundle: BundleId,
+        identifier: Identifier,
+        task: TaskId,
+        progress: Progress,
+    },
+    Expiring {
+        bundle: BundleId,
+        identifier: Identifier,
+        task: TaskId,
+        reason: ExpirationReason,
+    },
+    Ended {
+        bundle: BundleId,
+        identifier: Identifier,
+        task: TaskId,
+        outcome: Outcome,
+        usage: Usage,
+        /// Whether its request is pending again.
+        comes_back: bool,
+    },
+    ConditionChanged {
+        condition: Condition,
+        holds: bool,
+        source: String,
+    },
+}
