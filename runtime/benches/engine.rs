@@ -7,8 +7,12 @@
 use std::{
     fs,
     hint::black_box,
-    path::PathBuf,
-    sync::{Arc, mpsc},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -36,22 +40,13 @@ const UNDER_WAY: u64 = 8;
 const ROUNDS: usize = 5;
 
 fn main() {
-    let component = wat::parse_str(NO_OP).unwrap();
     println!("no-op tasks per second (best of {ROUNDS})");
-    let mut rates = Vec::new();
-    for threads in [1, 2] {
-        let (bare, engine) = compare(threads, &component);
-        println!(
-            "  {threads} thread(s): wasmtime alone {bare:.0}, engine {engine:.0}; a task through the engine costs {:.2}x",
-            bare / engine
-        );
-        rates.push((bare, engine));
+    tasks("an empty component", &wat::parse_str(NO_OP).unwrap(), "test.bench.no-op");
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm32-wasip2/guest/behaviours.wasm");
+    match fs::read(&built) {
+        Ok(component) => tasks("a component of Rust", &component, "test.behaviours.fails"),
+        Err(error) => println!("  a component of Rust: left out, {} cannot be read ({error})", built.display()),
     }
-    println!(
-        "  two threads over one: wasmtime alone {:.2}x, engine {:.2}x",
-        rates[1].0 / rates[0].0,
-        rates[1].1 / rates[0].1
-    );
     println!("compute, metered over unmetered (best of {ROUNDS})");
     let mut means = [0.0; 3];
     for (name, text, argument) in KERNELS {
@@ -67,6 +62,18 @@ fn main() {
     println!("  geometric mean: fuel {fuel:.2}x, epochs {epochs:.2}x, both {both:.2}x");
 }
 
+fn tasks(name: &str, component: &[u8], identifier: &'static str) {
+    let mut rates = Vec::new();
+    for threads in [1, 2] {
+        let (bare, engine) = compare(threads, component, identifier);
+        let ratio = bare / engine;
+        println!("  {name}, {threads} threads: wasmtime alone {bare:.0}, engine {engine:.0}; costs {ratio:.2}x");
+        rates.push((bare, engine));
+    }
+    let (bare, engine) = (rates[1].0 / rates[0].0, rates[1].1 / rates[0].1);
+    println!("  {name}, two threads over one: wasmtime alone {bare:.2}x, engine {engine:.2}x");
+}
+
 /// Seconds that `run` takes, at best.
 fn best(mut run: impl FnMut()) -> f64 {
     let clock = SystemClock::start();
@@ -79,9 +86,9 @@ fn best(mut run: impl FnMut()) -> f64 {
 }
 
 /// Tasks per second on wasmtime alone and through the engine. Both are warm.
-fn compare(threads: usize, component: &[u8]) -> (f64, f64) {
-    let bare = Bare::new(threads, component);
-    let through = Through::new(threads, component);
+fn compare(threads: usize, component: &[u8], identifier: &'static str) -> (f64, f64) {
+    let bare = Bare::new(threads, component, identifier);
+    let through = Through::new(threads, component, identifier);
     let bare = TASKS as f64 / best(|| bare.run());
     let engine = TASKS as f64 / best(|| through.run());
     (bare, engine)
@@ -90,6 +97,7 @@ fn compare(threads: usize, component: &[u8]) -> (f64, f64) {
 /// wasmtime with the engine's own settings and a WASI context per task; no gate, no limits, nobody told.
 struct Bare {
     threads: usize,
+    identifier: &'static str,
     instance: InstancePre<Context>,
 }
 
@@ -105,12 +113,13 @@ impl WasiView for Context {
 }
 
 impl Bare {
-    fn new(threads: usize, component: &[u8]) -> Bare {
+    fn new(threads: usize, component: &[u8], identifier: &'static str) -> Bare {
         let engine = Engine::new(&tuned(&EngineSettings::default())).unwrap();
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
         let component = Component::new(&engine, component).unwrap();
-        Bare { threads, instance: linker.instantiate_pre(&component).unwrap() }
+        linker.define_unknown_imports_as_traps(&component).unwrap();
+        Bare { threads, identifier, instance: linker.instantiate_pre(&component).unwrap() }
     }
 
     fn run(&self) {
@@ -137,23 +146,22 @@ impl Bare {
         let interface = instance.get_export_index(&mut store, None, "idlewild:background-tasks/handler@0.1.0").unwrap();
         let launch = instance.get_export_index(&mut store, Some(&interface), "launch").unwrap();
         let launch = instance.get_typed_func::<(&str, &[u8]), (Result<Vec<u8>, String>,)>(&mut store, launch).unwrap();
-        launch.call_async(&mut store, ("test.bench.no-op", &[])).await.unwrap().0
+        launch.call_async(&mut store, (self.identifier, &[])).await.unwrap().0
     }
 }
 
 /// The engine, with as many turns as threads.
 struct Through {
-    engine: WasmEngine,
+    engine: Arc<WasmEngine>,
     bundle: Arc<Bundle>,
     threads: u64,
-    ends: mpsc::Receiver<End>,
-    ear: Arc<Ear>,
+    identifier: &'static str,
     _control: tokio::runtime::Runtime,
     _state: tempfile::TempDir,
 }
 
 impl Through {
-    fn new(threads: usize, component: &[u8]) -> Through {
+    fn new(threads: usize, component: &[u8], identifier: &'static str) -> Through {
         let state = tempfile::tempdir().unwrap();
         let control = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let folder = |name: &str| {
@@ -187,29 +195,55 @@ impl Through {
             digest: "bench".to_owned(),
             grants: Vec::new(),
         });
-        let (sender, ends) = mpsc::channel();
-        let ear = Arc::new(Ear(sender));
-        Through { engine, bundle, threads: threads as u64, ends, ear, _control: control, _state: state }
+        Through {
+            engine: Arc::new(engine),
+            bundle,
+            threads: threads as u64,
+            identifier,
+            _control: control,
+            _state: state,
+        }
     }
 
     /// Keeps a few tasks under way until all have ended.
     fn run(&self) {
-        let mut launched = 0;
-        for ended in 0..TASKS {
-            while launched < TASKS && launched - ended < UNDER_WAY * self.threads {
-                launched += 1;
-                self.launch(TaskId(launched));
-            }
-            let end = self.ends.recv().unwrap();
-            assert!(matches!(end, End::Returned(Ok(_))), "{end:?}");
-        }
-    }
-
-    fn launch(&self, task: TaskId) {
-        let launch = Launch {
-            task,
+        let (done, wait) = mpsc::channel();
+        let feeder = Arc::new(Feeder {
+            engine: Arc::downgrade(&self.engine),
             bundle: self.bundle.clone(),
-            identifier: Identifier::parse("test.bench.no-op").unwrap(),
+            identifier: Identifier::parse(self.identifier).unwrap(),
+            launched: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            done,
+        });
+        for _ in 0..UNDER_WAY * self.threads {
+            feeder.launch();
+        }
+        wait.recv().unwrap();
+    }
+}
+
+/// Hears ends and launches the next, as a scheduler that always has work: no thread waits for another.
+struct Feeder {
+    engine: Weak<WasmEngine>,
+    bundle: Arc<Bundle>,
+    identifier: Identifier,
+    launched: AtomicU64,
+    ended: AtomicU64,
+    done: mpsc::Sender<()>,
+}
+
+impl Feeder {
+    fn launch(self: &Arc<Feeder>) {
+        let number = self.launched.fetch_add(1, Ordering::Relaxed) + 1;
+        let Some(engine) = self.engine.upgrade() else { return };
+        if number > TASKS {
+            return;
+        }
+        let launch = Launch {
+            task: TaskId(number),
+            bundle: self.bundle.clone(),
+            identifier: self.identifier.clone(),
             kind: Kind::AppRefresh,
             attempt: 1,
             input: Vec::new(),
@@ -221,16 +255,20 @@ impl Through {
                 memory: 64 << 20,
             },
         };
-        self.engine.launch(launch, self.ear.clone());
+        engine.launch(launch, Arc::new(Ear(self.clone())));
     }
 }
 
 /// Hears ends, and nothing else: the no-op asks for nothing.
-struct Ear(mpsc::Sender<End>);
+struct Ear(Arc<Feeder>);
 
 impl Services for Ear {
     fn ended(&self, _: TaskId, end: End, _: Usage) {
-        self.0.send(end).ok();
+        assert!(matches!(end, End::Returned(_)), "{end:?}");
+        self.0.launch();
+        if self.0.ended.fetch_add(1, Ordering::Relaxed) + 1 == TASKS {
+            self.0.done.send(()).ok();
+        }
     }
 
     fn fuel_spent(&self, _: TaskId) {}
