@@ -2,6 +2,7 @@
 //!
 //! The rules decide. The scheduler obeys. The rooms around it touch the world.
 
+pub mod api;
 pub mod bundle;
 pub mod clock;
 pub mod engine;
