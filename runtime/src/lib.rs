@@ -4,7 +4,9 @@
 
 pub mod api;
 pub mod bundle;
+pub mod cli;
 pub mod clock;
+pub mod daemon;
 pub mod engine;
 pub mod host;
 pub mod rules;

@@ -16,9 +16,8 @@ use super::Closing;
 /// What stood there is replaced: the caller holds the lock of the state folder, so whoever left it is dead.
 /// Must be called within a tokio runtime.
 pub fn listen_unix(path: &Path) -> io::Result<UnixListener> {
-    let mut unready = path.to_path_buf().into_os_string();
-    unready.push(".new");
-    let unready = Path::new(&unready);
+    // Beside it, and no longer than `host.sock`: the kernel bounds a socket's path.
+    let unready = &path.with_file_name("new.sock");
     match fs::remove_file(unready) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

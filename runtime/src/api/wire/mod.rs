@@ -17,7 +17,7 @@ pub use records::{
     Task, Uninstalled, Usage, Waiting, Why,
 };
 pub use requests::{GrantedPath, Install, Request, RequestQuery, StateCondition, TaskQuery};
-pub use text::Text;
+pub use text::{FromText, Text};
 
 /// An output longer than this is left out of lists and events, where only its size is said; asking for the task gives it.
 pub const INLINE_OUTPUT_LIMIT: usize = 4 * 1024;

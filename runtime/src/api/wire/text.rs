@@ -8,13 +8,13 @@ use crate::rules::{
     BundleId, CancelCause, Condition, ExpirationReason, Identifier, KindName, Priority, TaskId, Timestamp,
 };
 
-/// A value written as text: what it displays is what its `read` understands.
+/// A value written as text: what it displays is what its `from_text` understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<T>(pub T);
 
 /// The way back from text. Errors: a sentence naming what was read and what would do.
-pub trait Read: fmt::Display + Sized {
-    fn read(text: &str) -> Result<Self, String>;
+pub trait FromText: fmt::Display + Sized {
+    fn from_text(text: &str) -> Result<Self, String>;
 }
 
 impl<T: fmt::Display> fmt::Display for Text<T> {
@@ -29,40 +29,40 @@ impl<T: fmt::Display> Serialize for Text<T> {
     }
 }
 
-impl<'de, T: Read> Deserialize<'de> for Text<T> {
+impl<'de, T: FromText> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text<T>, D::Error> {
-        T::read(&String::deserialize(deserializer)?).map(Text).map_err(de::Error::custom)
+        T::from_text(&String::deserialize(deserializer)?).map(Text).map_err(de::Error::custom)
     }
 }
 
-impl Read for BundleId {
-    fn read(text: &str) -> Result<BundleId, String> {
+impl FromText for BundleId {
+    fn from_text(text: &str) -> Result<BundleId, String> {
         BundleId::parse(text).map_err(|error| error.to_string())
     }
 }
 
-impl Read for Identifier {
-    fn read(text: &str) -> Result<Identifier, String> {
+impl FromText for Identifier {
+    fn from_text(text: &str) -> Result<Identifier, String> {
         Identifier::parse(text).map_err(|error| error.to_string())
     }
 }
 
-impl Read for Timestamp {
-    fn read(text: &str) -> Result<Timestamp, String> {
+impl FromText for Timestamp {
+    fn from_text(text: &str) -> Result<Timestamp, String> {
         text.parse().map_err(|_| format!("`{text}` is not an RFC 3339 date and time, such as 2026-07-28T09:00:00Z"))
     }
 }
 
-impl Read for TaskId {
-    fn read(text: &str) -> Result<TaskId, String> {
+impl FromText for TaskId {
+    fn from_text(text: &str) -> Result<TaskId, String> {
         text.parse().map(TaskId).map_err(|_| format!("`{text}` is not a task's number"))
     }
 }
 
 macro_rules! read_words {
     ($($name:ident $noun:literal,)*) => {$(
-        impl Read for $name {
-            fn read(text: &str) -> Result<$name, String> {
+        impl FromText for $name {
+            fn from_text(text: &str) -> Result<$name, String> {
                 $name::parse(text).ok_or_else(|| {
                     let known: Vec<_> = $name::ALL.iter().map(|word| word.as_str()).collect();
                     format!("`{text}` is not a {}: {}", $noun, known.join(", "))
