@@ -151,9 +151,8 @@ mod tests {
     async fn a_router_in_this_process_and_one_behind_a_socket_answer_alike() {
         answers_alike(&Client::Local(stub())).await;
 
-        let folder = std::env::temp_dir().join(format!("idlewild-client-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("host.sock");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("host.sock");
         std::fs::write(&path, "left by a dead host").unwrap();
         let (close, _) = watch::channel(false);
         let listener = listen_unix(&path).unwrap();
@@ -166,6 +165,5 @@ mod tests {
         server.await.unwrap().unwrap();
         let gone = Client::Socket(path).get::<wire::Task>("/v1/missing").await.unwrap_err();
         assert!(matches!(gone, ClientError::Unreachable { .. }), "{gone}");
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,8 +1,22 @@
-//! What can be deployed: manifest, digest, grants, and what is installed below the state folder.
+//! What can be deployed: manifest, digest, grants, and what is installed below the state folder. It never runs a component.
 
 use std::path::PathBuf;
 
-use crate::rules::{BackgroundMode, BundleId, Pattern};
+use crate::rules::BundleId;
+
+mod error;
+mod folder;
+mod grants;
+mod manifest;
+mod registration;
+mod state;
+
+pub use error::BundleError;
+pub use folder::{COMPONENT_LIMIT, Offer, read_folder};
+pub use grants::{bind, parse_grant};
+pub use manifest::{DirectoryAsk, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestError, Place};
+pub use registration::check_registration;
+pub use state::{StateError, StateFolder};
 
 /// An installed bundle, as every launch of it sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,31 +27,32 @@ pub struct Bundle {
     pub grants: Vec<Grant>,
 }
 
-/// What a bundle says of itself and asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
-    pub id: BundleId,
-    pub version: String,
-    /// The component's path inside the bundle folder.
-    pub component: PathBuf,
-    pub background_modes: Vec<BackgroundMode>,
-    pub permitted_identifiers: Vec<Pattern>,
-    pub directories: Vec<DirectoryAsk>,
-    /// Bytes of memory the bundle promises to stay below, if it lowers the host's limit.
-    pub memory: Option<u64>,
+impl Bundle {
+    pub fn id(&self) -> &BundleId {
+        &self.manifest.id
+    }
 }
 
-/// A folder a bundle asks for by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirectoryAsk {
-    pub name: String,
-    pub access: Access,
-}
-
+/// What a guest may do in a granted folder. Who may write may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Read,
     Write,
+}
+
+impl Access {
+    pub const ALL: &'static [Access] = &[Access::Read, Access::Write];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Access::Read => "read",
+            Access::Write => "write",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Access> {
+        Access::ALL.iter().copied().find(|access| access.as_str() == word)
+    }
 }
 
 /// A name a bundle asked for, bound by the operator to a real folder. The guest sees it as `/NAME`.

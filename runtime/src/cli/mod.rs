@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // With stderr gone too there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "error: {}", output::legible(&format!("{error:#}")));
+            let _ = writeln!(io::stderr(), "error: {}", output::legible(&whole(&error)));
             ExitCode::from(FAILED)
         }
     }
@@ -90,4 +90,36 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The error and its causes in one sentence. A cause that the message before it quotes already is not said twice.
+fn whole(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        said if said.ends_with(&cause) => said.to_owned(),
+        said => format!("{said}: {cause}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_quoted_is_not_said_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("no host answers: {source}")]
+        struct Unreachable {
+            source: io::Error,
+        }
+        let error = anyhow::Error::new(Unreachable { source: io::Error::other("refused") }).context("cannot ask");
+        assert_eq!(whole(&error), "cannot ask: no host answers: refused");
+    }
+
+    #[test]
+    fn a_broken_pipe_is_no_failure_however_deep_it_lies() {
+        let broken = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("while printing");
+        assert!(is_broken_pipe(&broken));
+        assert!(!is_broken_pipe(&anyhow::anyhow!("broken pipe")));
+    }
 }

@@ -1,13 +1,16 @@
 //! Now, and waiting for later. The only room that reads a clock or sleeps.
 
-use std::{
-    fmt,
-    time::Duration,
-};
+use std::{fmt, thread, time::Duration};
 
 use futures_util::future::BoxFuture;
 
 use crate::rules::{Now, Timestamp};
+
+mod manual;
+mod system;
+
+pub use manual::ManualClock;
+pub use system::SystemClock;
 
 /// When to stop waiting; the earlier of the two, never if both are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,4 +31,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
     /// Completes once the uptime has reached `uptime`. Must be awaited on the control runtime, never on the guests'.
     fn reach(&self, uptime: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// Blocks this thread for `duration` of real time. It paces the machine (the engine's epochs) and carries no meaning:
+/// nothing that a rule decides may depend on it.
+#[expect(clippy::disallowed_methods, reason = "this is the room that waits")]
+pub fn pause(duration: Duration) {
+    thread::sleep(duration);
 }

@@ -25,7 +25,7 @@ pub(super) struct Ask {
 pub fn plan(bundles: &[PathBuf], grants: &[(String, PathBuf)]) -> anyhow::Result<Vec<Plan>> {
     let read = |source: &PathBuf| {
         let source = path::absolute(source).with_context(|| format!("bundle {}", source.display()))?;
-        let ask = parts::ask(&source).with_context(|| format!("bundle {}", source.display()))?;
+        let ask = parts::ask(&source)?;
         Ok((source, ask))
     };
     let (sources, asks): (Vec<_>, Vec<_>) =

@@ -53,10 +53,11 @@ pub struct Daemon {
 
 /// Opens the host. Errors: the state folder is in use or cannot be used, the database is corrupt, the engine cannot start.
 pub fn open(options: DaemonOptions) -> anyhow::Result<Daemon> {
+    let socket = parts::socket(&options.state)?;
     let parts::Parts { host, about, clock, grace } = parts::start(&options)?;
     let closing = watch::Sender::new(false);
     let router = api::router(host.clone(), about, Closing::when(&closing));
-    Ok(Daemon { host, router, clock, grace, socket: parts::socket(&options.state), closing, server: None })
+    Ok(Daemon { host, router, clock, grace, socket, closing, server: None })
 }
 
 impl Daemon {

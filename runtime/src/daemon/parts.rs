@@ -9,10 +9,14 @@ use std::{
 use super::{DaemonOptions, grants::Ask};
 use crate::{
     api::wire,
-    clock::Clock,
+    bundle::{self, StateFolder},
+    clock::{Clock, SystemClock},
+    config,
     host::Host,
-    rules::{Condition, Timestamp},
+    rules::Timestamp,
 };
+
+pub use crate::{bundle::parse_grant, conditions::parse_assumption};
 
 /// What a daemon is built around.
 pub(super) struct Parts {
@@ -30,22 +34,21 @@ pub(super) fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
 
 /// The state folder when none is named.
 pub fn state_folder() -> anyhow::Result<PathBuf> {
-    unimplemented!("built when the rooms meet")
+    Ok(config::default_state_folder()?)
 }
 
 /// Where the host of a state folder is reached.
-pub(super) fn socket(state: &Path) -> PathBuf {
-    state.join("host.sock")
+pub(super) fn socket(state: &Path) -> anyhow::Result<PathBuf> {
+    Ok(StateFolder::socket_path(state)?)
 }
 
 /// Whether some process has the state folder open.
 pub(super) fn is_in_use(state: &Path) -> anyhow::Result<bool> {
-    let _ = state;
-    unimplemented!("built when the rooms meet")
+    Ok(StateFolder::is_in_use(state)?)
 }
 
 pub(super) fn clock() -> Arc<dyn Clock> {
-    unimplemented!("built when the rooms meet")
+    SystemClock::start()
 }
 
 /// The date and time, for floors that are said as a length of time.
@@ -55,18 +58,7 @@ pub fn now() -> Timestamp {
 
 /// Reads what the bundle at `source` asks for.
 pub(super) fn ask(source: &Path) -> anyhow::Result<Ask> {
-    let _ = source;
-    unimplemented!("built when the rooms meet")
-}
-
-/// Reads `NAME=PATH`.
-pub fn parse_grant(text: &str) -> anyhow::Result<(String, PathBuf)> {
-    let _ = text;
-    unimplemented!("built when the rooms meet")
-}
-
-/// Reads a condition to state, such as `idle` or `no-idle`.
-pub fn parse_assumption(text: &str) -> anyhow::Result<(Condition, bool)> {
-    let _ = text;
-    unimplemented!("built when the rooms meet")
+    let manifest = bundle::read_folder(source)?.manifest;
+    let directories = manifest.directories.into_iter().map(|ask| ask.name).collect();
+    Ok(Ask { bundle: manifest.id.to_string(), directories })
 }

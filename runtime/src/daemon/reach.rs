@@ -32,7 +32,7 @@ impl Reached {
 
 /// Reaches the host of `state`. What it opens itself launches nothing.
 pub async fn reach(state: &Path) -> anyhow::Result<Reached> {
-    let client = Client::Socket(parts::socket(state));
+    let client = Client::Socket(parts::socket(state)?);
     let clock = parts::clock();
     let deadline = clock.now().uptime + PATIENCE;
     loop {

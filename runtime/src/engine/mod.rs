@@ -32,10 +32,19 @@ pub trait Engine: Send + Sync {
 
     /// Compiles a component, checks what it imports and exports, and asks it what it registers.
     /// The compiled code is kept under `digest` for later launches.
-    fn examine<'a>(&'a self, digest: &'a str, component: &'a [u8]) -> BoxFuture<'a, Result<Vec<Pattern>, ComponentError>>;
+    fn examine<'a>(
+        &'a self,
+        digest: &'a str,
+        component: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<Pattern>, ComponentError>>;
 
     /// Calls the bundle's `activate`, with the allowance of a short task. Errors: what it said, or why it could not.
-    fn activate(&self, bundle: Arc<Bundle>, allowance: Allowance, services: Arc<dyn Services>) -> BoxFuture<'_, Result<(), String>>;
+    fn activate(
+        &self,
+        bundle: Arc<Bundle>,
+        allowance: Allowance,
+        services: Arc<dyn Services>,
+    ) -> BoxFuture<'_, Result<(), String>>;
 
     /// Starts a task and returns at once.
     fn launch(&self, launch: Launch, services: Arc<dyn Services>);

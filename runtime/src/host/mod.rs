@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::broadcast;
 
-pub use crate::rules::{
-    Conditions, Happening, Refusal, RefusalCode, Request, RequestRecord, Submission, TaskFilter, TaskRecord, Waiting, What, Why,
-};
 use crate::rules::{BundleId, Condition, Identifier, TaskId};
+pub use crate::rules::{
+    Conditions, Happening, Refusal, RefusalCode, Request, RequestRecord, Submission, TaskFilter, TaskRecord, Waiting,
+    What, Why,
+};
 
 /// What a host could not do. Each message names the thing and the mend.
 #[derive(Debug, thiserror::Error)]

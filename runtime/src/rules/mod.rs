@@ -3,7 +3,17 @@
 
 #[macro_use]
 mod words;
+mod admission;
+mod choice;
+mod eligibility;
+mod policy;
 mod records;
+mod running;
 
+pub use admission::*;
+pub use choice::*;
+pub use eligibility::*;
+pub use policy::*;
 pub use records::*;
+pub use running::*;
 pub use words::*;

@@ -5,18 +5,6 @@ use std::fmt;
 use super::words::*;
 
 words! {
-    /// Where a request stands. Who moves it: `pending` by admission; `launched` by the choice; `settled` by its task's end;
-    /// `replaced` by a newer request of the identifier; `cancelled` by a person, its bundle, or the bundle's removal.
-    RequestState {
-        Pending = "pending",
-        Launched = "launched",
-        Settled = "settled",
-        Replaced = "replaced",
-        Cancelled = "cancelled",
-    }
-}
-
-words! {
     /// Who or what cancelled a request.
     CancelCause {
         /// A person, through a client.
@@ -158,15 +146,52 @@ pub struct Happening {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    BundleInstalled { bundle: BundleId, version: String },
-    BundleUninstalled { bundle: BundleId },
-    Submitted { bundle: BundleId, identifier: Identifier, request: RequestId, replaced: Option<RequestId> },
+    BundleInstalled {
+        bundle: BundleId,
+        version: String,
+    },
+    BundleUninstalled {
+        bundle: BundleId,
+    },
+    Submitted {
+        bundle: BundleId,
+        identifier: Identifier,
+        request: RequestId,
+        replaced: Option<RequestId>,
+    },
     /// A request waits; told when it is submitted and when its reasons change.
-    Waiting { bundle: BundleId, identifier: Identifier, request: RequestId, reasons: Vec<Reason> },
-    Cancelled { bundle: BundleId, identifier: Identifier, request: RequestId, cause: CancelCause },
-    Launched { bundle: BundleId, identifier: Identifier, request: RequestId, task: TaskId, kind: KindName, attempt: u32 },
-    Progressed { bundle: BundleId, identifier: Identifier, task: TaskId, progress: Progress },
-    Expiring { bundle: BundleId, identifier: Identifier, task: TaskId, reason: ExpirationReason },
+    Waiting {
+        bundle: BundleId,
+        identifier: Identifier,
+        request: RequestId,
+        reasons: Vec<Reason>,
+    },
+    Cancelled {
+        bundle: BundleId,
+        identifier: Identifier,
+        request: RequestId,
+        cause: CancelCause,
+    },
+    Launched {
+        bundle: BundleId,
+        identifier: Identifier,
+        request: RequestId,
+        task: TaskId,
+        kind: KindName,
+        attempt: u32,
+    },
+    Progressed {
+        bundle: BundleId,
+        identifier: Identifier,
+        task: TaskId,
+        progress: Progress,
+    },
+    Expiring {
+        bundle: BundleId,
+        identifier: Identifier,
+        task: TaskId,
+        reason: ExpirationReason,
+    },
     Ended {
         bundle: BundleId,
         identifier: Identifier,
@@ -176,5 +201,9 @@ pub enum What {
         /// Whether its request is pending again.
         comes_back: bool,
     },
-    ConditionChanged { condition: Condition, holds: bool, source: String },
+    ConditionChanged {
+        condition: Condition,
+        holds: bool,
+        source: String,
+    },
 }

@@ -150,9 +150,7 @@ impl Pattern {
             (false, false) => self.stem == other.stem,
             (true, false) => below(&other.stem, &self.stem),
             (false, true) => below(&self.stem, &other.stem),
-            (true, true) => {
-                self.stem == other.stem || below(&self.stem, &other.stem) || below(&other.stem, &self.stem)
-            }
+            (true, true) => self.stem == other.stem || below(&self.stem, &other.stem) || below(&other.stem, &self.stem),
         }
     }
 
@@ -254,8 +252,8 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
@@ -421,11 +419,20 @@ pub enum End {
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    Succeeded { output: Vec<u8> },
-    Failed { message: String },
+    Succeeded {
+        output: Vec<u8>,
+    },
+    Failed {
+        message: String,
+    },
     /// Asked to stop. `returned` is what the handler said within its grace; none means it was stopped by force.
-    Expired { reason: ExpirationReason, returned: Option<Result<Vec<u8>, String>> },
-    Trapped { message: String },
+    Expired {
+        reason: ExpirationReason,
+        returned: Option<Result<Vec<u8>, String>>,
+    },
+    Trapped {
+        message: String,
+    },
     /// The host died while the task ran.
     Interrupted,
 }

@@ -1,0 +1,64 @@
+//! Everything that can be wrong with an offered bundle or its grants.
+
+use std::{io, path::PathBuf};
+
+use super::{Access, ManifestError};
+use crate::rules::{BundleId, Pattern};
+
+/// Why a bundle was not taken. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// Nothing at the path, or nothing a bundle can be.
+    #[error("{} is no bundle folder: {fault}", path.display())]
+    NoFolder { path: PathBuf, fault: &'static str },
+    #[error("cannot read {}: {error}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+    #[error("{}: {error}", path.display())]
+    Manifest {
+        path: PathBuf,
+        #[source]
+        error: ManifestError,
+    },
+    #[error("the component {} does not exist; {mend}", path.display())]
+    NoComponent { path: PathBuf, mend: String },
+    #[error("{} leads out of the bundle folder; copy the file into it instead of linking to it", path.display())]
+    Outside { path: PathBuf },
+    #[error("{} is no regular file; put a file there", path.display())]
+    NoFile { path: PathBuf },
+    #[error("{} is larger than {limit} bytes; make it smaller", path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+
+    #[error("the component registers `{pattern}` twice; keep one handler of that name")]
+    RegisteredTwice { pattern: Pattern },
+    #[error("the component registers `{pattern}`, which the manifest does not permit; {mend}")]
+    NotPermitted { pattern: Pattern, mend: String },
+    #[error(
+        "the manifest permits `{pattern}`, and the component registers no handler of that name; \
+         write the handler or remove the name from permitted-identifiers"
+    )]
+    NoHandler { pattern: Pattern },
+
+    #[error("`{text}` is no grant; say NAME=PATH, such as gallery=/home/ada/Pictures")]
+    GrantForm { text: String },
+    #[error("{bundle} asks for no folder named `{name}`; {mend}")]
+    NotAsked { bundle: BundleId, name: String, mend: String },
+    #[error("{bundle} asks to {access} a folder named `{name}`; give it one with --grant {name}=PATH", access = access.as_str())]
+    NotGranted { bundle: BundleId, name: String, access: Access },
+    #[error("`{name}` is granted twice; keep one --grant {name}=PATH")]
+    GrantedTwice { name: String },
+    #[error("cannot grant {name}={}: {error}; check the path", path.display())]
+    GrantPath {
+        name: String,
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+    #[error("cannot grant {name}={}: it is no folder; name the folder that holds it", path.display())]
+    GrantNoFolder { name: String, path: PathBuf },
+    #[error("cannot grant {name}={}: this user may not {access} there; change its permissions or grant another folder", path.display(), access = access.as_str())]
+    GrantNoAccess { name: String, path: PathBuf, access: Access },
+}

@@ -1,0 +1,488 @@
+//! What a bundle says of itself: `idlewild.toml`. Sections of later versions are unknown keys here, so that nothing a bundle
+//! asks for is silently left out.
+
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path, PathBuf},
+};
+
+use bytesize::ByteSize;
+use toml::de::DeTable;
+
+use super::Access;
+use crate::rules::{BackgroundMode, BundleId, Pattern};
+
+mod table;
+
+use table::{Field, Section};
+pub use table::{ManifestError, Place};
+
+/// The file of a bundle folder that holds the manifest.
+pub const MANIFEST_NAME: &str = "idlewild.toml";
+
+/// The longest manifest, in bytes.
+pub const MANIFEST_LIMIT: usize = 64 * 1024;
+
+/// What a bundle says of itself and asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    pub id: BundleId,
+    pub version: String,
+    /// The component's path inside the bundle folder.
+    pub component: PathBuf,
+    pub background_modes: Vec<BackgroundMode>,
+    pub permitted_identifiers: Vec<Pattern>,
+    pub directories: Vec<DirectoryAsk>,
+    /// Bytes of memory the bundle promises to stay below, if it lowers the host's limit.
+    pub memory: Option<u64>,
+}
+
+/// A folder a bundle asks for by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryAsk {
+    pub name: String,
+    pub access: Access,
+}
+
+impl Manifest {
+    /// Reads a manifest's text. Errors: the first fault, with its place and mend.
+    pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
+        if text.len() > MANIFEST_LIMIT {
+            let message = format!("the manifest is {} bytes long; it may have {MANIFEST_LIMIT}", text.len());
+            return Err(ManifestError { message, place: None });
+        }
+        let document = DeTable::parse(text).map_err(|error| syntax_error(text, &error))?;
+        let root = Section::root(text, document.get_ref(), &["bundle", "scheduling", "capabilities", "limits"])?;
+
+        let bundle = root.section("bundle", &["id", "version", "component"])?;
+        let bundle = bundle.ok_or_else(|| missing_section("[bundle]", "id, version and component"))?;
+        let id = parse_id(&bundle.required("id", "\"com.example.gallery\"")?)?;
+        let version = parse_version(&bundle.required("version", "\"1.0.0\"")?)?;
+        let component = parse_component(&bundle.required("component", "\"gallery.wasm\"")?)?;
+
+        let scheduling = root.section("scheduling", &["background-modes", "permitted-identifiers"])?;
+        let scheduling = scheduling.ok_or_else(|| missing_section("[scheduling]", "permitted-identifiers"))?;
+        let background_modes = match scheduling.field("background-modes") {
+            Some(field) => parse_background_modes(&field)?,
+            None => BackgroundMode::ALL.to_vec(),
+        };
+        let example = format!("[\"{id}.refresh\"]");
+        let permitted_identifiers =
+            parse_permitted_identifiers(&scheduling.required("permitted-identifiers", &example)?, &id)?;
+
+        let capabilities = root.section("capabilities", &["directories"])?;
+        let directories = match capabilities.and_then(|section| section.field("directories")) {
+            Some(field) => parse_directories(&field)?,
+            None => Vec::new(),
+        };
+
+        let limits = root.section("limits", &["memory"])?;
+        let memory =
+            limits.and_then(|section| section.field("memory")).map(|field| parse_memory(&field)).transpose()?;
+
+        Ok(Manifest { id, version, component, background_modes, permitted_identifiers, directories, memory })
+    }
+}
+
+fn syntax_error(text: &str, error: &toml::de::Error) -> ManifestError {
+    let place = error.span().map(|span| Place::of(text, span.start));
+    let at = place.map(|place| format!(" at {place}")).unwrap_or_default();
+    ManifestError { message: format!("the manifest{at} is not TOML: {}", error.message()), place }
+}
+
+fn missing_section(name: &str, keys: &str) -> ManifestError {
+    ManifestError { message: format!("section {name} is missing; add it, with {keys}"), place: None }
+}
+
+fn parse_id(field: &Field<'_>) -> Result<BundleId, ManifestError> {
+    BundleId::parse(field.string()?).map_err(|error| field.fault(format_args!("is no bundle id: {error}")))
+}
+
+/// Three numbers, and what semantic versioning allows behind them.
+fn parse_version(field: &Field<'_>) -> Result<String, ManifestError> {
+    let version = field.string()?;
+    let (release, build) = version.split_once('+').map_or((version, None), |(release, build)| (release, Some(build)));
+    let (core, stage) = release.split_once('-').map_or((release, None), |(core, stage)| (core, Some(stage)));
+    let is_number = |part: &str| part.parse::<u64>().is_ok_and(|number| number.to_string() == part);
+    let is_label = |label: &str| {
+        label.split('.').all(|part| {
+            !part.is_empty() && part.chars().all(|character| character.is_ascii_alphanumeric() || character == '-')
+        })
+    };
+    let is_version = core.split('.').count() == 3
+        && core.split('.').all(is_number)
+        && stage.is_none_or(is_label)
+        && build.is_none_or(is_label);
+    match is_version {
+        true => Ok(version.to_owned()),
+        false => Err(field.fault(format_args!("must look like 1.0.0, and is `{version}`"))),
+    }
+}
+
+fn parse_component(field: &Field<'_>) -> Result<PathBuf, ManifestError> {
+    let text = field.string()?;
+    let path = Path::new(text);
+    let stays_inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if !stays_inside || path.file_name().is_none() || text.contains('\0') {
+        return Err(field.fault(format_args!("must be the path of a file inside the bundle folder, and is `{text}`")));
+    }
+    Ok(path.to_owned())
+}
+
+fn parse_background_modes(field: &Field<'_>) -> Result<Vec<BackgroundMode>, ManifestError> {
+    let mut seen = BTreeSet::new();
+    let parse = |entry: Field<'_>| {
+        let word = entry.string()?;
+        let mode = BackgroundMode::parse(word)
+            .ok_or_else(|| entry.unknown_word(word, BackgroundMode::ALL.iter().map(|mode| mode.as_str())))?;
+        if !seen.insert(mode) {
+            return Err(entry.fault(format_args!("repeats `{mode}`")));
+        }
+        Ok(mode)
+    };
+    field.list()?.into_iter().map(parse).collect()
+}
+
+fn parse_permitted_identifiers(field: &Field<'_>, id: &BundleId) -> Result<Vec<Pattern>, ManifestError> {
+    let entries = field.list()?;
+    if entries.is_empty() {
+        return Err(field.fault("is empty: name every handler of the component"));
+    }
+    let mut seen = BTreeSet::new();
+    let parse = |entry: Field<'_>| {
+        let pattern =
+            Pattern::parse(entry.string()?).map_err(|error| entry.fault(format_args!("is no identifier: {error}")))?;
+        if !pattern.is_within(id) {
+            return Err(entry.fault(format_args!("must be `{id}` or begin with `{id}.`, and is `{pattern}`")));
+        }
+        if !seen.insert(pattern.clone()) {
+            return Err(entry.fault(format_args!("repeats `{pattern}`")));
+        }
+        Ok(pattern)
+    };
+    entries.into_iter().map(parse).collect()
+}
+
+/// Names the guest sees at its root already.
+const TAKEN_DIRECTORY_NAMES: [&str; 2] = ["data", "tmp"];
+
+fn parse_directories(field: &Field<'_>) -> Result<Vec<DirectoryAsk>, ManifestError> {
+    let mut seen = BTreeSet::new();
+    let parse = |entry: Field<'_>| {
+        let section = entry.section(&["name", "access"])?;
+        let field = section.required("name", "\"gallery\"")?;
+        let name = parse_directory_name(&field)?;
+        if !seen.insert(name.clone()) {
+            return Err(field.fault(format_args!("repeats `{name}`")));
+        }
+        let access = parse_access(&section.required("access", "\"read\"")?)?;
+        Ok(DirectoryAsk { name, access })
+    };
+    field.list()?.into_iter().map(parse).collect()
+}
+
+fn parse_directory_name(field: &Field<'_>) -> Result<String, ManifestError> {
+    let name = field.string()?;
+    let may_stand = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-';
+    if name.is_empty() || !name.chars().all(may_stand) {
+        return Err(field.fault(format_args!("may hold only lower-case letters, digits and hyphens, and is `{name}`")));
+    }
+    if TAKEN_DIRECTORY_NAMES.contains(&name) {
+        return Err(field.fault(format_args!("must not be `{name}`: every guest has a /{name} of its own")));
+    }
+    Ok(name.to_owned())
+}
+
+fn parse_access(field: &Field<'_>) -> Result<Access, ManifestError> {
+    let word = field.string()?;
+    Access::parse(word).ok_or_else(|| field.unknown_word(word, Access::ALL.iter().map(|access| access.as_str())))
+}
+
+fn parse_memory(field: &Field<'_>) -> Result<u64, ManifestError> {
+    let text = field.string()?;
+    match text.parse::<ByteSize>() {
+        Ok(ByteSize(bytes)) if bytes > 0 => Ok(bytes),
+        Ok(_) | Err(_) => Err(field.fault(format_args!("must be a size such as \"64 MiB\", and is `{text}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+[bundle]
+id = "com.example.gallery"
+version = "1.0.0"
+component = "gallery.wasm"
+
+[scheduling]
+background-modes = ["fetch", "processing"]
+permitted-identifiers = ["com.example.gallery.image-count", "com.example.gallery.export.*"]
+
+[capabilities]
+directories = [{ name = "gallery", access = "read" }, { name = "album-2", access = "write" }]
+
+[limits]
+memory = "64 MiB"
+"#;
+
+    #[test]
+    fn reads_a_whole_manifest() {
+        let expected = Manifest {
+            id: BundleId::parse("com.example.gallery").unwrap(),
+            version: "1.0.0".to_owned(),
+            component: PathBuf::from("gallery.wasm"),
+            background_modes: vec![BackgroundMode::Fetch, BackgroundMode::Processing],
+            permitted_identifiers: vec![
+                Pattern::parse("com.example.gallery.image-count").unwrap(),
+                Pattern::parse("com.example.gallery.export.*").unwrap(),
+            ],
+            directories: vec![
+                DirectoryAsk { name: "gallery".to_owned(), access: Access::Read },
+                DirectoryAsk { name: "album-2".to_owned(), access: Access::Write },
+            ],
+            memory: Some(64 << 20),
+        };
+        assert_eq!(Manifest::parse(WHOLE), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_left_out_is_neutral() {
+        let start = WHOLE.find("[capabilities]").unwrap();
+        let text = WHOLE[..start].replace("background-modes = [\"fetch\", \"processing\"]\n", "");
+        let manifest = Manifest::parse(&text).unwrap();
+        assert_eq!(manifest.background_modes, BackgroundMode::ALL);
+        assert_eq!(manifest.directories, []);
+        assert_eq!(manifest.memory, None);
+    }
+
+    #[test]
+    fn accepts_what_may_vary() {
+        let cases = [
+            ("\"1.0.0\"", "\"10.20.30-rc.1+build-7\""),
+            ("\"1.0.0\"", "\"0.0.0\""),
+            ("\"gallery.wasm\"", "\"./target/wasm32-wasip2/release/gallery.wasm\""),
+            ("[\"fetch\", \"processing\"]", "[]"),
+            ("\"com.example.gallery.image-count\"", "\"com.example.gallery\""),
+            ("\"com.example.gallery.image-count\"", "\"com.example.gallery.*\""),
+            ("\"64 MiB\"", "\"1\""),
+        ];
+        for (from, to) in cases {
+            assert!(WHOLE.contains(from), "{from}");
+            Manifest::parse(&WHOLE.replace(from, to)).unwrap_or_else(|error| panic!("{to}: {error}"));
+        }
+    }
+
+    #[test]
+    fn each_fault_has_its_place_and_mend() {
+        let cases = [
+            // Keys and sections.
+            (
+                "permitted-identifiers",
+                "permited-identifiers",
+                "unknown key `permited-identifiers` in [scheduling] at line 9, column 1; did you mean `permitted-identifiers`?",
+            ),
+            ("[limits]", "[limit]", "unknown key `limit` in the manifest at line 14, column 2; did you mean `limits`?"),
+            (
+                "[limits]",
+                "[entitlements]\n[limits]",
+                "unknown key `entitlements` in the manifest at line 14, column 2; known here: bundle, scheduling, capabilities, limits",
+            ),
+            (
+                "directories =",
+                "http = []\ndirectories =",
+                "unknown key `http` in [capabilities] at line 12, column 1; known here: directories",
+            ),
+            (
+                "access = \"read\"",
+                "acess = \"read\"",
+                "unknown key `acess` in an entry of `directories` in [capabilities] at line 12, column 36; did you mean `access`?",
+            ),
+            ("[bundle]", "[scheduling]", "the manifest at line 7, column 2 is not TOML: duplicate key"),
+            ("[bundle]", "[bundle", "the manifest at line 2, column 8 is not TOML: unclosed table, expected `]`"),
+            // The bundle.
+            (
+                "id = \"com.example.gallery\"\n",
+                "",
+                "[bundle] at line 2, column 1 lacks `id`; add a line such as `id = \"com.example.gallery\"`",
+            ),
+            (
+                "id = \"com.example.gallery\"",
+                "id = 7",
+                "`id` in [bundle] at line 3, column 6 must be text in quotes, and is a number",
+            ),
+            (
+                "id = \"com.example.gallery\"",
+                "id = \"gallery\"",
+                "`id` in [bundle] at line 3, column 6 is no bundle id: `gallery` is not a reverse-DNS name of at least two parts, such as com.example.gallery",
+            ),
+            (
+                "version = \"1.0.0\"\n",
+                "",
+                "[bundle] at line 2, column 1 lacks `version`; add a line such as `version = \"1.0.0\"`",
+            ),
+            ("\"1.0.0\"", "\"1.0\"", "`version` in [bundle] at line 4, column 11 must look like 1.0.0, and is `1.0`"),
+            (
+                "\"1.0.0\"",
+                "\"v1.0.0\"",
+                "`version` in [bundle] at line 4, column 11 must look like 1.0.0, and is `v1.0.0`",
+            ),
+            (
+                "\"1.0.0\"",
+                "\"1.00.0\"",
+                "`version` in [bundle] at line 4, column 11 must look like 1.0.0, and is `1.00.0`",
+            ),
+            (
+                "\"1.0.0\"",
+                "\"1.0.0-\"",
+                "`version` in [bundle] at line 4, column 11 must look like 1.0.0, and is `1.0.0-`",
+            ),
+            ("\"1.0.0\"", "1.0", "`version` in [bundle] at line 4, column 11 must be text in quotes, and is a number"),
+            (
+                "component = \"gallery.wasm\"\n",
+                "",
+                "[bundle] at line 2, column 1 lacks `component`; add a line such as `component = \"gallery.wasm\"`",
+            ),
+            (
+                "\"gallery.wasm\"",
+                "\"../gallery.wasm\"",
+                "`component` in [bundle] at line 5, column 13 must be the path of a file inside the bundle folder, and is `../gallery.wasm`",
+            ),
+            (
+                "\"gallery.wasm\"",
+                "\"/gallery.wasm\"",
+                "`component` in [bundle] at line 5, column 13 must be the path of a file inside the bundle folder, and is `/gallery.wasm`",
+            ),
+            (
+                "\"gallery.wasm\"",
+                "\"\"",
+                "`component` in [bundle] at line 5, column 13 must be the path of a file inside the bundle folder, and is ``",
+            ),
+            (
+                "\"gallery.wasm\"",
+                "\".\"",
+                "`component` in [bundle] at line 5, column 13 must be the path of a file inside the bundle folder, and is `.`",
+            ),
+            // Scheduling.
+            (
+                "\"fetch\", ",
+                "\"fetsh\", ",
+                "an entry of `background-modes` in [scheduling] at line 8, column 21 is unknown: `fetsh`; did you mean `fetch`?",
+            ),
+            (
+                "\"fetch\", ",
+                "\"audio\", ",
+                "an entry of `background-modes` in [scheduling] at line 8, column 21 is unknown: `audio`; known here: fetch, processing",
+            ),
+            (
+                "\"fetch\", ",
+                "\"processing\", ",
+                "an entry of `background-modes` in [scheduling] at line 8, column 35 repeats `processing`",
+            ),
+            (
+                "[\"fetch\", \"processing\"]",
+                "\"fetch\"",
+                "`background-modes` in [scheduling] at line 8, column 20 must be a list in brackets, and is text",
+            ),
+            (
+                "[\"com.example.gallery.image-count\", \"com.example.gallery.export.*\"]",
+                "[]",
+                "`permitted-identifiers` in [scheduling] at line 9, column 25 is empty: name every handler of the component",
+            ),
+            (
+                "com.example.gallery.image-count",
+                "com.example.galleryx.count",
+                "an entry of `permitted-identifiers` in [scheduling] at line 9, column 26 must be `com.example.gallery` or begin with `com.example.gallery.`, and is `com.example.galleryx.count`",
+            ),
+            (
+                "com.example.gallery.image-count",
+                "com.example.gallery.export.*",
+                "an entry of `permitted-identifiers` in [scheduling] at line 9, column 58 repeats `com.example.gallery.export.*`",
+            ),
+            (
+                "com.example.gallery.export.*",
+                "com.example.gallery.ex*",
+                "an entry of `permitted-identifiers` in [scheduling] at line 9, column 61 is no identifier: `com.example.gallery.ex*` may contain only ASCII letters, digits, hyphens, underscores and dots",
+            ),
+            (
+                "\"com.example.gallery.export.*\"",
+                "true",
+                "an entry of `permitted-identifiers` in [scheduling] at line 9, column 61 must be text in quotes, and is true or false",
+            ),
+            // Capabilities and limits.
+            (
+                "{ name = \"gallery\", access = \"read\" }",
+                "\"gallery\"",
+                "an entry of `directories` in [capabilities] at line 12, column 16 must be a table, and is text",
+            ),
+            (
+                "name = \"gallery\", ",
+                "",
+                "an entry of `directories` in [capabilities] at line 12, column 16 lacks `name`; add a line such as `name = \"gallery\"`",
+            ),
+            (
+                ", access = \"read\"",
+                "",
+                "an entry of `directories` in [capabilities] at line 12, column 16 lacks `access`; add a line such as `access = \"read\"`",
+            ),
+            (
+                "\"read\"",
+                "\"reed\"",
+                "`access` in an entry of `directories` in [capabilities] at line 12, column 45 is unknown: `reed`; did you mean `read`?",
+            ),
+            (
+                "\"gallery\", access",
+                "\"Gällery\", access",
+                "`name` in an entry of `directories` in [capabilities] at line 12, column 25 may hold only lower-case letters, digits and hyphens, and is `Gällery`",
+            ),
+            (
+                "\"gallery\", access",
+                "\"data\", access",
+                "`name` in an entry of `directories` in [capabilities] at line 12, column 25 must not be `data`: every guest has a /data of its own",
+            ),
+            (
+                "\"album-2\"",
+                "\"gallery\"",
+                "`name` in an entry of `directories` in [capabilities] at line 12, column 64 repeats `gallery`",
+            ),
+            (
+                "\"64 MiB\"",
+                "\"0\"",
+                "`memory` in [limits] at line 15, column 10 must be a size such as \"64 MiB\", and is `0`",
+            ),
+            (
+                "\"64 MiB\"",
+                "\"-1\"",
+                "`memory` in [limits] at line 15, column 10 must be a size such as \"64 MiB\", and is `-1`",
+            ),
+            (
+                "\"64 MiB\"",
+                "\"much\"",
+                "`memory` in [limits] at line 15, column 10 must be a size such as \"64 MiB\", and is `much`",
+            ),
+            ("\"64 MiB\"", "64", "`memory` in [limits] at line 15, column 10 must be text in quotes, and is a number"),
+        ];
+        for (from, to, message) in cases {
+            assert!(WHOLE.contains(from), "{from}");
+            let error = Manifest::parse(&WHOLE.replacen(from, to, 1)).expect_err(message);
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_missing_section_and_a_long_manifest_are_named() {
+        let cases = [
+            (String::new(), "section [bundle] is missing; add it, with id, version and component"),
+            (
+                WHOLE[..WHOLE.find("[scheduling]").unwrap()].to_owned(),
+                "section [scheduling] is missing; add it, with permitted-identifiers",
+            ),
+            ("bundle = 1".to_owned(), "[bundle] at line 1, column 10 must be a table, and is a number"),
+            ("#".repeat(MANIFEST_LIMIT + 1), "the manifest is 65537 bytes long; it may have 65536"),
+        ];
+        for (text, message) in cases {
+            assert_eq!(Manifest::parse(&text).unwrap_err().to_string(), message);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Reads TOML tables so that every fault has a place and a mend.
+
+use std::fmt;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use crate::spelling;
+
+/// What is wrong with a manifest: one sentence that names the thing, its place and the mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ManifestError {
+    pub message: String,
+    /// None when what is wrong is that something is missing altogether, or that there is too much.
+    pub place: Option<Place>,
+}
+
+/// A character of the manifest, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+impl Place {
+    /// The place of a byte of `text`.
+    pub(super) fn of(text: &str, offset: usize) -> Place {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+    }
+}
+
+/// A table whose keys are all known.
+pub(super) struct Section<'t> {
+    text: &'t str,
+    /// As people see it: `[bundle]`.
+    name: String,
+    table: &'t DeTable<'t>,
+    offset: Option<usize>,
+}
+
+/// A value and where it stands.
+pub(super) struct Field<'t> {
+    text: &'t str,
+    name: String,
+    value: &'t Spanned<DeValue<'t>>,
+}
+
+impl<'t> Section<'t> {
+    /// The whole manifest, whose sections are `known`.
+    pub(super) fn root(text: &'t str, table: &'t DeTable<'t>, known: &[&str]) -> Result<Section<'t>, ManifestError> {
+        Section { text, name: "the manifest".to_owned(), table, offset: None }.with_known(known)
+    }
+
+    /// A section of the root; empty when it is left out.
+    pub(super) fn section(&self, key: &str, known: &[&str]) -> Result<Option<Section<'t>>, ManifestError> {
+        let Some(value) = self.table.get(key) else { return Ok(None) };
+        Field { text: self.text, name: format!("[{key}]"), value }.section(known).map(Some)
+    }
+
+    pub(super) fn field(&self, key: &str) -> Option<Field<'t>> {
+        let value = self.table.get(key)?;
+        Some(Field { text: self.text, name: format!("`{key}` in {}", self.name), value })
+    }
+
+    /// A field that must be there; `example` is how it might look.
+    pub(super) fn required(&self, key: &str, example: &str) -> Result<Field<'t>, ManifestError> {
+        self.field(key).ok_or_else(|| {
+            let place = self.offset.map(|offset| Place::of(self.text, offset));
+            let at = place.map(|place| format!(" at {place}")).unwrap_or_default();
+            let message = format!("{}{at} lacks `{key}`; add a line such as `{key} = {example}`", self.name);
+            ManifestError { message, place }
+        })
+    }
+
+    fn with_known(self, known: &[&str]) -> Result<Section<'t>, ManifestError> {
+        let unknown = self.table.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref()));
+        // The first in the text, whatever order the table has.
+        let Some((key, _)) = unknown.min_by_key(|(key, _)| key.span().start) else { return Ok(self) };
+        let place = Place::of(self.text, key.span().start);
+        let mend = did_you_mean(key.get_ref(), known);
+        let message = format!("unknown key `{}` in {} at {place}; {mend}", key.get_ref(), self.name);
+        Err(ManifestError { message, place: Some(place) })
+    }
+}
+
+impl<'t> Field<'t> {
+    /// That this value is wrong: `fault` is said of its name and place.
+    pub(super) fn fault(&self, fault: impl fmt::Display) -> ManifestError {
+        let place = Place::of(self.text, self.value.span().start);
+        ManifestError { message: format!("{} at {place} {fault}", self.name), place: Some(place) }
+    }
+
+    /// That this value is a word other than those `known`.
+    pub(super) fn unknown_word(&self, word: &str, known: impl Iterator<Item = &'static str>) -> ManifestError {
+        let known: Vec<&str> = known.collect();
+        self.fault(format_args!("is unknown: `{word}`; {}", did_you_mean(word, &known)))
+    }
+
+    pub(super) fn string(&self) -> Result<&'t str, ManifestError> {
+        self.value.get_ref().as_str().ok_or_else(|| self.wrong_type("text in quotes"))
+    }
+
+    /// The entries of a list, each under this field's name.
+    pub(super) fn list(&self) -> Result<Vec<Field<'t>>, ManifestError> {
+        let entries = self.value.get_ref().as_array().ok_or_else(|| self.wrong_type("a list in brackets"))?;
+        let entry = |value| Field { text: self.text, name: format!("an entry of {}", self.name), value };
+        Ok(entries.iter().map(entry).collect())
+    }
+
+    pub(super) fn section(&self, known: &[&str]) -> Result<Section<'t>, ManifestError> {
+        let table = self.value.get_ref().as_table().ok_or_else(|| self.wrong_type("a table"))?;
+        let offset = Some(self.value.span().start);
+        Section { text: self.text, name: self.name.clone(), table, offset }.with_known(known)
+    }
+
+    fn wrong_type(&self, wanted: &str) -> ManifestError {
+        let found = match self.value.get_ref() {
+            DeValue::String(_) => "text",
+            DeValue::Integer(_) | DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.fault(format_args!("must be {wanted}, and is {found}"))
+    }
+}
+
+fn did_you_mean(word: &str, known: &[&str]) -> String {
+    match spelling::nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,103 @@
+//! The machine as Linux describes it in `/proc` and `/sys`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Probe, Sample, Sight};
+use crate::rules::Now;
+
+mod network;
+mod power;
+mod work;
+
+pub use power::has_battery;
+
+/// Reads small files of the kernel at each look. Files that are missing, as in some containers, or that make no sense
+/// leave the condition assumed to hold, and its source says so.
+#[derive(Debug)]
+pub struct LinuxProbe {
+    root: PathBuf,
+    work: work::Work,
+}
+
+impl LinuxProbe {
+    /// `root` is `/`, or a folder with recorded `proc` and `sys` trees.
+    pub fn new(root: &Path) -> LinuxProbe {
+        LinuxProbe { root: root.to_owned(), work: work::Work::default() }
+    }
+}
+
+impl Probe for LinuxProbe {
+    fn look(&mut self, now: Now) -> Sample {
+        Sample {
+            network: network::look(&self.root),
+            external_power: power::look(&self.root),
+            idle: self.work.look(&self.root, now),
+        }
+    }
+}
+
+fn sight(holds: bool, source: impl Into<String>) -> Sight {
+    Sight { holds, source: source.into() }
+}
+
+/// A small text file's content without the white space around it; none when it cannot be read.
+fn read(root: &Path, path: &str) -> Option<String> {
+    let text = fs::read_to_string(root.join(path)).ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// The names in a folder, sorted; none when it cannot be read.
+fn names(root: &Path, path: &str) -> Option<Vec<String>> {
+    let entries = fs::read_dir(root.join(path)).ok()?;
+    let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Some(names)
+}
+
+/// A recorded tree in a throw-away folder.
+#[cfg(test)]
+fn recorded(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    record(root.path(), files);
+    root
+}
+
+#[cfg(test)]
+fn record(root: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{text}\n")).unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::rules::Timestamp;
+
+    #[test]
+    fn a_machine_that_says_nothing_is_assumed_ready_and_says_so() {
+        let root = recorded(&[]);
+        let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO };
+        let Sample { network, external_power, idle } = LinuxProbe::new(root.path()).look(now);
+        for sight in [network, idle] {
+            assert!(sight.holds && sight.source.starts_with("assumed: "), "{sight:?}");
+        }
+        assert!(external_power.holds, "{external_power:?}");
+    }
+
+    #[test]
+    fn this_machine_can_be_read() {
+        let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO };
+        let Sample { network, external_power, idle } = LinuxProbe::new(Path::new("/")).look(now);
+        for sight in [network, external_power, idle] {
+            assert!(!sight.source.is_empty());
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Every default in one table, and what comes from the environment. The only room that reads the environment.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use etcetera::base_strategy::{BaseStrategy, Xdg};
+
+use crate::conditions;
+
+/// A named policy: what a host allows, and when it lets work run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// A machine that people carry or sit at: few requests per bundle, as in the original framework.
+    Device,
+    /// A machine that serves: the same contract, with room for queues.
+    Server,
+}
+
+impl Profile {
+    pub const ALL: &'static [Profile] = &[Profile::Device, Profile::Server];
+
+    /// A machine with a battery is a device. `root` is `/`, or a recorded tree.
+    pub fn of_machine(root: &Path) -> Profile {
+        if conditions::has_battery(root) { Profile::Device } else { Profile::Server }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Profile::Device => "device",
+            Profile::Server => "server",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Profile> {
+        Profile::ALL.iter().copied().find(|profile| profile.as_str() == word)
+    }
+}
+
+/// One row of the table of defaults, for the documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// The field of `Settings`.
+    pub name: &'static str,
+    pub default: &'static str,
+    pub unit: &'static str,
+    pub meaning: &'static str,
+}
+
+/// Defines `Settings`, its defaults and their table from one list.
+macro_rules! settings {
+    ($($(#[doc = $meaning:literal])+ $name:ident: $type:ty = $convert:ident($default:literal), $unit:literal;)+) => {
+        /// What a host allows itself and its guests.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Settings {
+            /// Which of the limits below that name a profile are in force.
+            pub profile: Profile,
+            $($(#[doc = $meaning])+ pub $name: $type,)+
+        }
+
+        impl Settings {
+            /// Every default, under `profile`.
+            pub fn new(profile: Profile) -> Settings {
+                Settings { profile, $($name: $convert($default),)+ }
+            }
+
+            /// The defaults, as the documentation shows them. The profile's is the machine's.
+            pub const TABLE: &'static [Setting] = &[$(Setting {
+                name: stringify!($name),
+                default: stringify!($default),
+                unit: $unit,
+                meaning: concat!($($meaning),+).trim_ascii(),
+            },)+];
+        }
+    };
+}
+
+settings! {
+    /// How many tasks may run at once.
+    slots: usize = count(64), "tasks";
+
+    /// How many app-refresh requests one bundle may have pending under the profile `device`.
+    device_pending_app_refresh: usize = count(1), "requests";
+    /// How many processing requests one bundle may have pending under the profile `device`.
+    device_pending_processing: usize = count(10), "requests";
+    /// How many app-refresh requests one bundle may have pending under the profile `server`.
+    server_pending_app_refresh: usize = count(1_000_000), "requests";
+    /// How many processing requests one bundle may have pending under the profile `server`.
+    server_pending_processing: usize = count(1_000_000), "requests";
+
+    /// How long an app-refresh task may run until it is asked to stop.
+    app_refresh_time: Duration = seconds(30), "s";
+    /// How long a processing task may run until it is asked to stop.
+    processing_time: Duration = minutes(10), "min";
+    /// How long a task may go on after it was asked to stop.
+    grace: Duration = seconds(5), "s";
+
+    /// How much fuel an app-refresh task may use until it is asked to stop.
+    app_refresh_fuel: u64 = giga(100), "G units";
+    /// How much fuel a processing task may use until it is asked to stop.
+    processing_fuel: u64 = giga(2_000), "G units";
+    /// How much fuel a task may use after it was asked to stop.
+    grace_fuel: u64 = giga(20), "G units";
+
+    /// How much memory an app-refresh task may hold.
+    app_refresh_memory: u64 = mebibytes(128), "MiB";
+    /// How much memory a processing task may hold.
+    processing_memory: u64 = mebibytes(256), "MiB";
+
+    /// How often a request comes back after its task was interrupted.
+    interruptions: u32 = count(5), "times";
+
+    /// How long the input of a request may be.
+    input_bytes: u64 = kibibytes(64), "KiB";
+    /// How long the output of a task may be.
+    output_bytes: u64 = mebibytes(1), "MiB";
+    /// How long the checkpoint of an identifier may be.
+    checkpoint_bytes: u64 = mebibytes(1), "MiB";
+    /// How much of what a task writes to its standard output and error is kept.
+    log_bytes: u64 = mebibytes(1), "MiB";
+
+    /// How many ended tasks of one bundle are kept.
+    history_tasks: u64 = count(10_000), "tasks";
+    /// How long an ended task is kept.
+    history_time: Duration = days(30), "days";
+
+    /// How often the machine's conditions are looked at while something waits for them.
+    conditions_every: Duration = seconds(5), "s";
+}
+
+fn count<T>(number: T) -> T {
+    number
+}
+
+fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+fn minutes(number: u64) -> Duration {
+    seconds(number * 60)
+}
+
+fn days(number: u64) -> Duration {
+    minutes(number * 24 * 60)
+}
+
+fn kibibytes(number: u64) -> u64 {
+    number << 10
+}
+
+fn mebibytes(number: u64) -> u64 {
+    number << 20
+}
+
+fn giga(number: u64) -> u64 {
+    number * 1_000_000_000
+}
+
+/// The environment variable that names the state folder.
+pub const STATE_VARIABLE: &str = "IDLEWILD_STATE";
+
+/// What the environment does not give.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("this user has no home folder to keep state in; name a state folder with --state DIR or {STATE_VARIABLE}")]
+    NoHome,
+}
+
+/// Where state lives unless told otherwise: `IDLEWILD_STATE`, else the folder `idlewild` in the user's XDG state folder,
+/// which is `~/.local/state`.
+#[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
+pub fn default_state_folder() -> Result<PathBuf, ConfigError> {
+    state_folder(std::env::var_os(STATE_VARIABLE), || Xdg::new().ok()?.state_dir())
+}
+
+/// An empty variable is as good as none.
+fn state_folder(stated: Option<OsString>, xdg: impl Fn() -> Option<PathBuf>) -> Result<PathBuf, ConfigError> {
+    match stated {
+        Some(path) if !path.is_empty() => Ok(path.into()),
+        Some(_) | None => xdg().map(|folder| folder.join("idlewild")).ok_or(ConfigError::NoHome),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_battery_makes_a_device() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(Profile::of_machine(root.path()), Profile::Server);
+        let battery = root.path().join("sys/class/power_supply/BAT0");
+        fs::create_dir_all(&battery).unwrap();
+        fs::write(battery.join("type"), "Battery\n").unwrap();
+        assert_eq!(Profile::of_machine(root.path()), Profile::Device);
+    }
+
+    #[test]
+    fn profiles_have_words() {
+        for profile in Profile::ALL {
+            assert_eq!(Profile::parse(profile.as_str()), Some(*profile));
+        }
+        assert_eq!(Profile::parse("desktop"), None);
+    }
+
+    #[test]
+    fn the_table_says_what_the_defaults_are() {
+        let settings = Settings::new(Profile::Device);
+        assert_eq!(settings.processing_time, Duration::from_secs(600));
+        assert_eq!(settings.input_bytes, 65_536);
+        assert_eq!(settings.processing_fuel, 2_000_000_000_000);
+        assert_eq!(settings.history_time, Duration::from_secs(30 * 86_400));
+        let row = Settings::TABLE.iter().find(|row| row.name == "processing_time").unwrap();
+        let meaning = "How long a processing task may run until it is asked to stop.";
+        assert_eq!(*row, Setting { name: "processing_time", default: "10", unit: "min", meaning });
+    }
+
+    #[test]
+    fn the_environment_names_the_state_folder_before_xdg_does() {
+        let xdg = || Some(PathBuf::from("/home/ada/.local/state"));
+        let beside_others = Ok(PathBuf::from("/home/ada/.local/state/idlewild"));
+        let cases = [
+            (state_folder(Some("/srv/tasks".into()), xdg), Ok(PathBuf::from("/srv/tasks"))),
+            (state_folder(Some("".into()), xdg), beside_others.clone()),
+            (state_folder(None, xdg), beside_others),
+            (state_folder(None, || None), Err(ConfigError::NoHome)),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the scheduler answers about itself, without changing anything.
+
+use super::{
+    core::{Core, lane_of},
+    event::SchedulerError,
+    requests::older,
+};
+use crate::{
+    rules::*,
+    store::{StoreError, StoredRequest},
+};
+
+impl Core {
+    /// Pending requests with the reasons why they are not running, by identifier, at most `limit`.
+    pub fn waiting(&mut self, now: Now, limit: usize) -> Result<Vec<Waiting>, SchedulerError> {
+        let pending = self.store.pending(None, limit)?;
+        Ok(pending.into_iter().map(|stored| self.explain(now, stored)).collect::<Result<_, StoreError>>()?)
+    }
+
+    /// A bundle's pending requests, at most `limit`.
+    pub fn pending_requests(&mut self, bundle: &BundleId, limit: usize) -> Result<Vec<Request>, SchedulerError> {
+        let pending = self.store.pending(Some(bundle), limit)?;
+        Ok(pending.into_iter().map(|stored| stored.record.request).collect())
+    }
+
+    /// Why an identifier's pending requests are not running, what of it runs, and how its last task ended.
+    pub fn why(&mut self, now: Now, identifier: &Identifier) -> Result<Why, SchedulerError> {
+        let Some(installed) = self.owner(identifier) else {
+            return Err(SchedulerError::Unknown(format!(
+                "no installed bundle permits {identifier}: `idlewild bundles` lists what is installed"
+            )));
+        };
+        let bundle = installed.bundle.manifest.id.clone();
+        let mut waiting = Vec::new();
+        for stored in self.store.unfinished(&bundle, identifier)? {
+            if stored.stage != Stage::Launched {
+                waiting.push(self.explain(now, stored)?);
+            }
+        }
+        let running =
+            self.running.values().find(|running| running.identifier == *identifier).map(|running| running.task);
+        let running = match running {
+            Some(task) => self.task(task)?,
+            None => None,
+        };
+        let last = self.store.last_ended(&bundle, identifier)?;
+        Ok(Why { bundle, identifier: identifier.clone(), waiting, running, last })
+    }
+
+    /// One task, with its latest progress while it runs.
+    pub fn task(&mut self, task: TaskId) -> Result<Option<TaskRecord>, SchedulerError> {
+        let mut record = self.store.task(task)?;
+        if let (Some(record), Some(running)) = (&mut record, self.running.get(&task)) {
+            record.progress = running.progress;
+        }
+        Ok(record)
+    }
+
+    /// Tasks, newest first.
+    pub fn tasks(&mut self, filter: &TaskFilter) -> Result<Vec<TaskRecord>, SchedulerError> {
+        let mut tasks = self.store.tasks(filter)?;
+        for record in &mut tasks {
+            if let Some(running) = self.running.get(&record.id) {
+                record.progress = running.progress;
+            }
+        }
+        Ok(tasks)
+    }
+
+    /// The checkpoint kept for a running task's identifier.
+    pub fn checkpoint(&mut self, task: TaskId) -> Result<Option<Vec<u8>>, SchedulerError> {
+        match self.running.get(&task) {
+            Some(running) if self.checkpoints => {
+                Ok(self.store.checkpoint(&running.lane.bundle, &running.identifier)?)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// The conditions, read anew.
+    pub fn look_now(&mut self, now: Now) -> Conditions {
+        self.observer.look(now).clone()
+    }
+
+    fn explain(&mut self, now: Now, stored: StoredRequest) -> Result<Waiting, StoreError> {
+        let record = stored.record;
+        let unmet = self.store.unmet(record.id)?;
+        let behind = match stored.stage {
+            Stage::Behind => older(&self.store.unfinished(&record.bundle, &record.request.identifier)?, record.id),
+            Stage::Ready | Stage::Ripening | Stage::After | Stage::Launched => None,
+        };
+        let holds = Holds { earliest_begin: record.request.earliest_begin, unmet: &unmet, behind };
+        let reasons = reasons(now, self.world(), &lane_of(&record), holds);
+        Ok(Waiting { record, reasons })
+    }
+}

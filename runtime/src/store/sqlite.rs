@@ -1,0 +1,134 @@
+//! SQLite behind the database port: write-ahead log with full sync, one connection that writes.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, ToSql, params_from_iter, types::ToSqlOutput, types::ValueRef};
+
+use super::database::*;
+
+const SCHEMA: &str = include_str!("schema.sql");
+const SCHEMA_VERSION: i64 = 1;
+
+pub struct Sqlite {
+    connection: Connection,
+    path: String,
+}
+
+impl Sqlite {
+    /// Opens or makes the database at `path`. Errors: damaged, written by a newer version, or not to be opened.
+    pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
+        let shown = path.display().to_string();
+        let connection = Connection::open(path).map_err(|error| explain(&shown, &error))?;
+        Sqlite::prepare(connection, shown)
+    }
+
+    /// A database that lives as long as this value.
+    pub fn in_memory() -> Result<Sqlite, StoreError> {
+        let shown = ":memory:".to_owned();
+        let connection = Connection::open_in_memory().map_err(|error| explain(&shown, &error))?;
+        Sqlite::prepare(connection, shown)
+    }
+
+    fn prepare(connection: Connection, path: String) -> Result<Sqlite, StoreError> {
+        connection.set_prepared_statement_cache_capacity(64);
+        let set_up = || -> rusqlite::Result<i64> {
+            connection.execute_batch(
+                "PRAGMA journal_mode = WAL;
+                 PRAGMA synchronous = FULL;
+                 PRAGMA temp_store = MEMORY;
+                 PRAGMA busy_timeout = 5000;",
+            )?;
+            let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            if version == 0 {
+                connection.execute_batch(&format!(
+                    "BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                ))?;
+                return Ok(SCHEMA_VERSION);
+            }
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).and_then(|verdict| {
+                match verdict.as_str() {
+                    "ok" => Ok(version),
+                    _ => Err(rusqlite::Error::SqliteFailure(
+                        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+                        Some(verdict),
+                    )),
+                }
+            })
+        };
+        let found = set_up().map_err(|error| explain(&path, &error))?;
+        if found > SCHEMA_VERSION {
+            return Err(StoreError::TooNew { path, found, known: SCHEMA_VERSION });
+        }
+        Ok(Sqlite { connection, path })
+    }
+
+    fn run(&mut self, statements: &[Statement]) -> Result<(), StoreError> {
+        let path = &self.path;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(|error| explain(path, &error))?;
+        for statement in statements {
+            let changed = transaction
+                .prepare_cached(statement.sql)
+                .and_then(|mut prepared| prepared.execute(params_from_iter(&statement.values)))
+                .map_err(|error| explain(path, &error))?;
+            if statement.guard.is_some_and(|guard| guard != changed as u64) {
+                return Err(StoreError::Lost(statement.sql));
+            }
+        }
+        transaction.commit().map_err(|error| explain(path, &error))
+    }
+}
+
+impl Database for Sqlite {
+    fn query(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<Vec<Value>>> {
+            let mut prepared = self.connection.prepare_cached(sql)?;
+            let columns = prepared.column_count();
+            let mut rows = prepared.query(params_from_iter(values))?;
+            let mut read = Vec::new();
+            while let Some(row) = rows.next()? {
+                let row: rusqlite::Result<Vec<Value>> =
+                    (0..columns).map(|column| Ok(from_sqlite(row.get_ref(column)?))).collect();
+                read.push(row?);
+            }
+            Ok(read)
+        };
+        read().map_err(|error| explain(&self.path, &error))
+    }
+
+    fn commit(&mut self, statements: &[Statement]) -> Result<(), StoreError> {
+        if statements.is_empty() { Ok(()) } else { self.run(statements) }
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Integer(number) => ValueRef::Integer(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+fn from_sqlite(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Text(number.to_string()),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}
+
+fn explain(path: &str, error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() }
+        }
+        Some(_) | None => StoreError::Unavailable(format!("{path}: {error}")),
+    }
+}

@@ -1,0 +1,363 @@
+//! Many lives of a scheduler, drawn from a seed: submissions, ends, cancels, changing conditions, full disks, deaths.
+//! A life that breaks a promise prints its seed; `IDLEWILD_SEED=N` lives that one alone.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use fastrand::Rng;
+use idlewild::{bundle::Bundle, rules::*, scheduler::Event};
+use idlewild_tests::{World, bundle, bundle_id, id, policy};
+use tokio::sync::oneshot;
+
+const LIVES: u64 = 200;
+const MOMENTS: usize = 250;
+
+const GALLERY: [&str; 4] =
+    ["com.example.gallery.a", "com.example.gallery.b", "com.example.gallery.c", "com.example.gallery.d"];
+const NOTES: [&str; 3] = ["org.notes.sync.x", "org.notes.sync.y", "org.notes.index"];
+
+#[test]
+fn every_life_keeps_every_promise() {
+    #[expect(clippy::disallowed_methods, reason = "a person gives the seed of a life that failed")]
+    let chosen = std::env::var("IDLEWILD_SEED").ok().map(|seed| seed.parse().expect("a seed is a number"));
+    let seeds: Vec<u64> = chosen.map_or_else(|| (0..LIVES).collect(), |seed| vec![seed]);
+    let mut launches = 0;
+    for seed in seeds {
+        let outcome = std::panic::catch_unwind(|| Life::new(seed).live());
+        match outcome {
+            Ok(launched) => launches += launched,
+            Err(panic) => {
+                println!("a promise was broken in the life of seed {seed}: IDLEWILD_SEED={seed}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    println!("{launches} launches");
+    assert!(launches > 1_000, "lives in which nothing happens prove nothing");
+}
+
+/// What the outside knows of a request.
+#[derive(Debug, Clone)]
+struct Promise {
+    floor: Option<Timestamp>,
+    identifier: Identifier,
+}
+
+struct Life {
+    rng: Rng,
+    world: World,
+    policy: Policy,
+    /// Requests that were accepted and must end somehow.
+    promises: BTreeMap<RequestId, Promise>,
+    /// Requests whose submission was under way when the host died.
+    doubtful: bool,
+    heard: usize,
+    launches: usize,
+    seen: BTreeSet<TaskId>,
+}
+
+impl Life {
+    fn new(seed: u64) -> Life {
+        let mut rng = Rng::with_seed(seed);
+        let profile = if rng.bool() { Profile::Device } else { Profile::Server };
+        let policy = policy(profile);
+        let bundles: Vec<Arc<Bundle>> = vec![
+            bundle("com.example.gallery", &GALLERY),
+            bundle("org.notes", &["org.notes.sync.*", "org.notes.index"]),
+        ];
+        let world = World::new(policy.clone(), bundles);
+        Life {
+            rng,
+            world,
+            policy,
+            promises: BTreeMap::new(),
+            doubtful: false,
+            heard: 0,
+            launches: 0,
+            seen: BTreeSet::new(),
+        }
+    }
+
+    fn live(mut self) -> usize {
+        for _ in 0..MOMENTS {
+            self.moment();
+            self.check();
+        }
+        self.finish()
+    }
+
+    fn moment(&mut self) {
+        match self.rng.u32(0..100) {
+            0..40 => self.batch(),
+            40..62 => self.end_some(),
+            62..72 => {
+                let _ = self.world.jump();
+            }
+            72..80 => {
+                self.world.clock.advance(Duration::from_secs(self.rng.u64(1..3_000)));
+                self.world.settle();
+            }
+            80..90 => {
+                let condition = *self.rng.choice(Condition::ALL).unwrap();
+                let holds = self.rng.u32(0..3) > 0;
+                self.world.state(condition, holds);
+            }
+            90..95 => self.disk_full(),
+            _ => self.crash(),
+        }
+    }
+
+    /// A few things at once, so that one step must take them together.
+    fn batch(&mut self) {
+        let mut answers = Vec::new();
+        for _ in 0..self.rng.usize(1..6) {
+            match self.rng.u32(0..10) {
+                0 => {
+                    let identifier = Some(self.identifier());
+                    self.cancel(None, identifier);
+                }
+                1 if self.rng.u32(0..4) == 0 => self.cancel(Some(bundle_id("org.notes")), None),
+                2 => self.end_one(),
+                _ => {
+                    let request = self.request();
+                    let (reply, answer) = oneshot::channel();
+                    let promise = Promise { floor: request.earliest_begin, identifier: request.identifier.clone() };
+                    self.world.send(Event::Submit { bundle: None, request, reply });
+                    answers.push((promise, answer));
+                }
+            }
+        }
+        self.world.settle();
+        for (promise, mut answer) in answers {
+            match answer.try_recv().expect("every caller is answered") {
+                Ok(submission) => {
+                    // Cancelled or replaced within its own step: the telling came before the answer was read.
+                    self.promises.insert(submission.request, promise);
+                }
+                Err(error) => assert!(!error.to_string().is_empty()),
+            }
+        }
+        self.listen();
+    }
+
+    fn identifier(&mut self) -> Identifier {
+        let names = if self.rng.bool() { &GALLERY[..] } else { &NOTES[..] };
+        id(self.rng.choice(names).unwrap())
+    }
+
+    fn request(&mut self) -> Request {
+        let identifier = self.identifier();
+        let kind = if self.rng.bool() {
+            Kind::AppRefresh
+        } else {
+            Kind::Processing(Needs { network: self.rng.bool(), external_power: self.rng.bool() })
+        };
+        let mut request = Request::new(identifier, kind);
+        if self.rng.u32(0..3) == 0 {
+            let ahead = Duration::from_millis(self.rng.u64(0..7_200_000));
+            request.earliest_begin = Some(self.world.now().wall + ahead);
+        }
+        if self.rng.u32(0..4) == 0 {
+            let earlier = self.identifier();
+            request.run_after.push(earlier);
+        }
+        request.priority = *self.rng.choice(Priority::ALL).unwrap();
+        request
+    }
+
+    fn cancel(&mut self, bundle: Option<BundleId>, identifier: Option<Identifier>) {
+        let (reply, _answer) = oneshot::channel();
+        self.world.send(Event::Cancel { bundle, identifier, cause: CancelCause::Person, reply });
+    }
+
+    fn end_one(&mut self) {
+        let tasks = self.world.engine.tasks();
+        let Some(task) = self.rng.choice(&tasks) else { return };
+        let end = match self.rng.u32(0..12) {
+            0 => End::Returned(Err("no luck".to_owned())),
+            1 => End::Trapped("unreachable".to_owned()),
+            2 => End::OutOfFuel,
+            3 => End::Stopped,
+            4 => End::NotStarted("the folder is gone".to_owned()),
+            _ => End::Returned(Ok(b"done".to_vec())),
+        };
+        self.world.engine.take(*task);
+        self.world.send(Event::Ended { task: *task, end, usage: Usage::default() });
+    }
+
+    fn end_some(&mut self) {
+        for _ in 0..self.rng.usize(1..4) {
+            self.end_one();
+        }
+        self.world.settle();
+        self.listen();
+    }
+
+    /// Commits fail for a while; callers are told, reports of the engine are kept.
+    fn disk_full(&mut self) {
+        self.world.database.set_full(true);
+        self.batch();
+        self.end_some();
+        self.world.database.set_full(false);
+        self.world.clock.advance(Duration::from_secs(2));
+        self.world.settle();
+        self.listen();
+    }
+
+    /// The host dies: before its commit, after it, or in peace.
+    fn crash(&mut self) {
+        let request = self.request();
+        let (reply, _answer) = oneshot::channel();
+        match self.rng.u32(0..3) {
+            0 => {
+                self.world.database.set_full(true);
+                self.world.send(Event::Submit { bundle: None, request, reply });
+                self.end_one();
+                self.world.step();
+                self.world.database.set_full(false);
+            }
+            1 => {
+                self.world.send(Event::Submit { bundle: None, request, reply });
+                self.end_one();
+                self.world.step();
+                self.doubtful = true;
+            }
+            _ => {}
+        }
+        self.listen();
+        self.world.crash();
+        self.seen.clear();
+        self.world.settle();
+        self.listen();
+    }
+
+    /// Takes in what was told since the last time.
+    fn listen(&mut self) {
+        let told = self.world.told.clone();
+        let told = told.lock().unwrap();
+        for happening in &told[self.heard..] {
+            match &happening.what {
+                What::Submitted { replaced, .. } => {
+                    if let Some(replaced) = replaced {
+                        self.promises.remove(replaced);
+                    }
+                }
+                What::Cancelled { request, .. } => {
+                    self.promises.remove(request);
+                }
+                What::Launched { request, .. } => {
+                    self.launches += 1;
+                    if let Some(floor) = self.promises.get(request).and_then(|promise| promise.floor) {
+                        assert!(happening.at >= floor, "request {request} was launched before its floor");
+                    }
+                }
+                What::Ended { .. }
+                | What::Expiring { .. }
+                | What::Waiting { .. }
+                | What::Progressed { .. }
+                | What::ConditionChanged { .. }
+                | What::BundleInstalled { .. }
+                | What::BundleUninstalled { .. } => {}
+            }
+        }
+        self.heard = told.len();
+    }
+
+    /// What must hold whenever nothing more can be done at a moment.
+    fn check(&mut self) {
+        self.world.settle();
+        self.listen();
+        let now = self.world.now();
+        let conditions = self.world.core.conditions().clone();
+        let running: Vec<Running> = self.world.core.running().cloned().collect();
+        assert!(running.len() <= self.policy.slots, "more tasks than slots");
+        let identifiers: BTreeSet<&Identifier> = running.iter().map(|running| &running.identifier).collect();
+        assert_eq!(identifiers.len(), running.len(), "two tasks of one identifier run at once");
+        let mut engine_tasks = self.world.engine.tasks();
+        engine_tasks.sort();
+        let known: Vec<TaskId> = running.iter().map(|running| running.task).collect();
+        assert_eq!(engine_tasks, known, "the engine and the scheduler disagree about what runs");
+        for running in &running {
+            let record = self.world.core.task(running.task).unwrap().expect("a launch is on disk");
+            assert!(record.ended.is_none());
+            let lacking = needed(&running.lane).any(|condition| !conditions.reading(condition).holds);
+            assert!(!lacking || running.expiring.is_some(), "a task runs on without what it needs");
+            if self.seen.insert(running.task) {
+                assert!(running.launched.wall <= now.wall);
+            }
+        }
+        let mut counts: BTreeMap<(BundleId, KindName), u64> = BTreeMap::new();
+        for waiting in self.world.core.waiting(now, 10_000).unwrap() {
+            if waiting.reasons.is_empty() {
+                let told = self.world.told.lock().unwrap();
+                let about = format!("{:?}", waiting.record.request.identifier);
+                let story: Vec<String> = told
+                    .iter()
+                    .map(|happening| format!("{happening:?}"))
+                    .filter(|line| line.contains(&about))
+                    .collect();
+                panic!("{waiting:?} is eligible and was not launched; its story:\n{}", story.join("\n"));
+            }
+            if waiting.record.attempt == 1 {
+                *counts.entry((waiting.record.bundle, waiting.record.request.kind.name())).or_default() += 1;
+            }
+        }
+        for ((bundle, kind), count) in counts {
+            assert!(count <= self.policy.pending_limit(kind), "{bundle} has {count} pending of {kind}");
+        }
+    }
+
+    /// The rest of the life is peaceful: whatever was promised must come to an end.
+    fn finish(mut self) -> usize {
+        for condition in Condition::ALL {
+            self.world.state(*condition, true);
+        }
+        for _ in 0..500 {
+            for task in self.world.engine.tasks() {
+                self.world.engine.take(task);
+                let end = End::Returned(Ok(Vec::new()));
+                self.world.send(Event::Ended { task, end, usage: Usage::default() });
+            }
+            self.world.settle();
+            self.check();
+            if !self.world.jump() && self.world.engine.tasks().is_empty() {
+                break;
+            }
+        }
+        self.listen();
+        let now = self.world.now();
+        let left = self.world.core.waiting(now, 10_000).unwrap();
+        // Only one thing may wait for ever: for the success of an identifier nobody asks for, or in a circle.
+        for waiting in &left {
+            let waits_for_another =
+                waiting.reasons.iter().any(|reason| matches!(reason, Reason::RunAfter { .. } | Reason::Behind { .. }));
+            assert!(waits_for_another, "{waiting:?} never ran");
+        }
+        let filter = TaskFilter { identifier: None, bundle: None, before: None, limit: 100_000 };
+        let tasks = self.world.core.tasks(&filter).unwrap();
+        assert!(tasks.iter().all(|task| task.ended.is_some()), "a task never ended");
+        let settled: BTreeSet<RequestId> = tasks.iter().map(|task| task.request).collect();
+        let waiting: BTreeSet<RequestId> = left.iter().map(|waiting| waiting.record.id).collect();
+        for (request, promise) in &self.promises {
+            assert!(
+                settled.contains(request) || waiting.contains(request),
+                "request {request} of {} was accepted and is lost",
+                promise.identifier
+            );
+        }
+        let mut attempts: BTreeMap<RequestId, Vec<u32>> = BTreeMap::new();
+        for task in tasks.iter().rev() {
+            attempts.entry(task.request).or_default().push(task.attempt);
+        }
+        for (request, attempts) in attempts {
+            let expected: Vec<u32> = (1..=attempts.len() as u32).collect();
+            assert_eq!(attempts, expected, "the attempts of request {request} do not count up");
+            assert!(attempts.len() as u32 <= self.policy.launches);
+        }
+        self.launches
+    }
+}

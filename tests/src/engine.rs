@@ -1,0 +1,65 @@
+//! An engine whose guests do what the test says, when it says so.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use idlewild::{
+    bundle::Bundle,
+    engine::{ComponentError, Engine, Launch, Services},
+    rules::{Allowance, ExpirationReason, Pattern, TaskId},
+};
+
+/// A guest that runs, as the script sees it.
+pub struct Script {
+    pub launch: Launch,
+    pub expiring: Option<(ExpirationReason, Duration)>,
+}
+
+#[derive(Default)]
+pub struct ScriptedEngine {
+    pub running: Mutex<BTreeMap<TaskId, Script>>,
+    /// Every launch ever made, in order.
+    pub launched: Mutex<Vec<TaskId>>,
+}
+
+impl ScriptedEngine {
+    /// The tasks that run and are not taken away yet.
+    pub fn tasks(&self) -> Vec<TaskId> {
+        self.running.lock().unwrap().keys().copied().collect()
+    }
+
+    pub fn take(&self, task: TaskId) -> Option<Script> {
+        self.running.lock().unwrap().remove(&task)
+    }
+}
+
+impl Engine for ScriptedEngine {
+    fn slots(&self) -> usize {
+        usize::MAX
+    }
+
+    fn examine<'a>(&'a self, _: &'a str, _: &'a [u8]) -> BoxFuture<'a, Result<Vec<Pattern>, ComponentError>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn activate(&self, _: Arc<Bundle>, _: Allowance, _: Arc<dyn Services>) -> BoxFuture<'_, Result<(), String>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn launch(&self, launch: Launch, _: Arc<dyn Services>) {
+        let task = launch.task;
+        self.launched.lock().unwrap().push(task);
+        let before = self.running.lock().unwrap().insert(task, Script { launch, expiring: None });
+        assert!(before.is_none(), "task {task} was launched twice");
+    }
+
+    fn expire(&self, task: TaskId, reason: ExpirationReason, stop_at: Duration) {
+        if let Some(script) = self.running.lock().unwrap().get_mut(&task) {
+            script.expiring.get_or_insert((reason, stop_at));
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A scheduler in a box: manual clock, scripted engine, a database in memory, steps made by hand.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use idlewild::{
+    bundle::{Bundle, Manifest},
+    clock::{Clock, ManualClock, Until},
+    conditions::{FixedProbe, Observer},
+    rules::*,
+    scheduler::{Core, Event, Mailbox, Parts, Reply, SchedulerError},
+};
+use tokio::sync::oneshot;
+
+use crate::{ScriptedEngine, SharedDatabase};
+
+/// When every test begins.
+pub const START: &str = "2026-03-01T12:00:00Z";
+
+pub fn id(name: &str) -> Identifier {
+    Identifier::parse(name).unwrap()
+}
+
+pub fn bundle_id(name: &str) -> BundleId {
+    BundleId::parse(name).unwrap()
+}
+
+/// A policy with small numbers, so that a test reaches them.
+pub fn policy(profile: Profile) -> Policy {
+    let allowance = Allowance {
+        time: Some(Duration::from_secs(30)),
+        grace: Duration::from_secs(5),
+        fuel: 1_000_000,
+        grace_fuel: 1_000,
+        memory: 64 << 20,
+    };
+    let (pending_app_refresh, pending_processing) = match profile {
+        Profile::Device => (1, 10),
+        Profile::Server => (1_000_000, 1_000_000),
+    };
+    Policy {
+        profile,
+        slots: 4,
+        pending_app_refresh,
+        pending_processing,
+        app_refresh: allowance,
+        processing: Allowance { time: Some(Duration::from_secs(600)), ..allowance },
+        launches: 5,
+        input: 65_536,
+        checkpoint: 1 << 20,
+        run_after: 16,
+        sampling: Duration::from_secs(5),
+        history_tasks: 10_000,
+        history_age: Duration::from_secs(30 * 86_400),
+    }
+}
+
+/// A bundle that permits `patterns` and both background modes.
+pub fn bundle(name: &str, patterns: &[&str]) -> Arc<Bundle> {
+    Arc::new(Bundle {
+        manifest: Manifest {
+            id: bundle_id(name),
+            version: "1.0.0".to_owned(),
+            component: PathBuf::from("guest.wasm"),
+            background_modes: BackgroundMode::ALL.to_vec(),
+            permitted_identifiers: patterns.iter().map(|pattern| Pattern::parse(pattern).unwrap()).collect(),
+            directories: Vec::new(),
+            memory: None,
+        },
+        digest: "0".repeat(64),
+        grants: Vec::new(),
+    })
+}
+
+/// A scheduler whose steps the test makes.
+pub struct World {
+    pub clock: Arc<ManualClock>,
+    pub engine: Arc<ScriptedEngine>,
+    pub database: SharedDatabase,
+    pub core: Core,
+    pub told: Arc<Mutex<Vec<Happening>>>,
+    bundles: Vec<Arc<Bundle>>,
+    policy: Policy,
+    events: Vec<Event>,
+}
+
+impl World {
+    /// Everything holds: network, power, idle.
+    pub fn new(policy: Policy, bundles: Vec<Arc<Bundle>>) -> World {
+        let clock = ManualClock::new(START.parse().unwrap());
+        let engine = Arc::new(ScriptedEngine::default());
+        let database = SharedDatabase::new();
+        let told = Arc::default();
+        let core = core(&clock, &engine, &database, &policy, &bundles, &told);
+        World { clock, engine, database, core, told, bundles, policy, events: Vec::new() }
+    }
+
+    /// The host dies with everything in its memory, and starts again on the same database.
+    pub fn crash(&mut self) {
+        self.engine = Arc::new(ScriptedEngine::default());
+        self.events.clear();
+        self.core = core(&self.clock, &self.engine, &self.database, &self.policy, &self.bundles, &self.told);
+    }
+
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    pub fn send(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Makes one step; says whether another can do more at once.
+    pub fn step(&mut self) -> bool {
+        let events = std::mem::take(&mut self.events);
+        self.core.step(self.clock.now(), events)
+    }
+
+    /// Steps until nothing more can be done at this moment.
+    pub fn settle(&mut self) {
+        for _ in 0..1_000 {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("a thousand steps without rest");
+    }
+
+    /// Jumps to the next moment the scheduler asks to be woken at, if any, and settles.
+    pub fn jump(&mut self) -> bool {
+        let Until { wall, uptime } = self.core.next_wake_up();
+        let now = self.now();
+        let until_wall = wall.map(|at| at.duration_since(now.wall)).map(|gap| gap.unsigned_abs());
+        let until_uptime = uptime.map(|at| at.saturating_sub(now.uptime));
+        let Some(gap) = until_wall.into_iter().chain(until_uptime).min() else { return false };
+        self.clock.advance(gap.max(Duration::from_millis(1)));
+        self.settle();
+        true
+    }
+
+    /// Sends an event, settles, and returns the answer.
+    pub fn call<T>(&mut self, make: impl FnOnce(Reply<T>) -> Event) -> Result<T, SchedulerError> {
+        let (reply, mut answer) = oneshot::channel();
+        self.send(make(reply));
+        self.settle();
+        answer.try_recv().expect("the scheduler answers every call")
+    }
+
+    pub fn submit(&mut self, request: Request) -> Result<Submission, SchedulerError> {
+        self.call(|reply| Event::Submit { bundle: None, request, reply })
+    }
+
+    pub fn cancel(&mut self, identifier: &str) -> u64 {
+        let identifier = Some(id(identifier));
+        self.call(|reply| Event::Cancel { bundle: None, identifier, cause: CancelCause::Person, reply }).unwrap()
+    }
+
+    pub fn state(&mut self, condition: Condition, holds: bool) {
+        self.call(|reply| Event::StateCondition { condition, holds: Some(holds), reply }).unwrap();
+    }
+
+    /// The running guest of an identifier ends.
+    pub fn end(&mut self, identifier: &str, end: End) -> TaskId {
+        let task = self.running(identifier).unwrap_or_else(|| panic!("{identifier} does not run"));
+        self.engine.take(task);
+        self.send(Event::Ended { task, end, usage: Usage::default() });
+        self.settle();
+        task
+    }
+
+    /// The running task of an identifier.
+    pub fn running(&self, identifier: &str) -> Option<TaskId> {
+        let running = self.engine.running.lock().unwrap();
+        running.values().find(|script| script.launch.identifier == id(identifier)).map(|script| script.launch.task)
+    }
+
+    pub fn why(&mut self, identifier: &str) -> Why {
+        let now = self.now();
+        self.core.why(now, &id(identifier)).unwrap()
+    }
+
+    /// The names of the reasons why the first waiting request of an identifier does not run.
+    pub fn reasons(&mut self, identifier: &str) -> Vec<&'static str> {
+        let why = self.why(identifier);
+        why.waiting.first().map(|waiting| waiting.reasons.iter().map(Reason::code).collect()).unwrap_or_default()
+    }
+
+    /// How the last task of an identifier ended.
+    pub fn outcome(&mut self, identifier: &str) -> Outcome {
+        self.why(identifier).last.expect("a task of it ended").ended.expect("the last one ended").outcome
+    }
+}
+
+fn core(
+    clock: &Arc<ManualClock>,
+    engine: &Arc<ScriptedEngine>,
+    database: &SharedDatabase,
+    policy: &Policy,
+    bundles: &[Arc<Bundle>],
+    told: &Arc<Mutex<Vec<Happening>>>,
+) -> Core {
+    let now = clock.now();
+    let told = told.clone();
+    Core::new(
+        now,
+        Parts {
+            policy: policy.clone(),
+            store: database.store(),
+            observer: Observer::new(Box::new(FixedProbe::default()), now),
+            engine: engine.clone(),
+            services: Arc::new(Mailbox::new(clock.clone())),
+            bundles: bundles.to_vec(),
+            launching: true,
+            tell: Box::new(move |happening| told.lock().unwrap().push(happening)),
+            forget: Box::new(|_| {}),
+        },
+    )
+    .unwrap()
+}
