@@ -94,7 +94,7 @@ settings! {
     /// How long the input of a request may be.
     input_bytes: usize = kibibytes(64), "KiB";
     /// How long the output of a task may be.
-    output_bytes: u64 = mebibytes(1), "MiB";
+    output_bytes: usize = mebibytes(1), "MiB";
     /// How long the checkpoint of an identifier may be.
     checkpoint_bytes: usize = mebibytes(1), "MiB";
     /// How much of what a task writes to its standard output and error is kept.
