@@ -4,10 +4,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::disallowed_methods))]
 
+pub mod api;
 pub mod bundle;
+pub mod cli;
 pub mod clock;
 pub mod conditions;
 pub mod config;
+pub mod daemon;
 pub mod engine;
 pub mod host;
 pub mod rules;

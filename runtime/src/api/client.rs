@@ -1,0 +1,169 @@
+//! The one client: asks a running host over its socket, or a router in this process. Callers cannot tell which.
+
+use std::{io, path::PathBuf};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::{Method, Request, StatusCode, header},
+};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::net::UnixStream;
+use tower::ServiceExt;
+
+use super::Problem;
+
+/// A way to a router.
+#[derive(Debug, Clone)]
+pub enum Client {
+    /// A running host's Unix socket.
+    Socket(PathBuf),
+    /// A router in this process.
+    Local(Router),
+}
+
+/// Why there is no answer to use.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The host says what is wrong; the message is its own.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// Nobody answers at the socket.
+    #[error("no host answers at {}: {source}", path.display())]
+    Unreachable { path: PathBuf, source: io::Error },
+    /// The exchange broke, or the answer is none this client knows.
+    #[error("the host's answer could not be understood: {0}")]
+    Garbled(String),
+}
+
+impl Client {
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        understand(&self.ask(Method::GET, path, None).await?)
+    }
+
+    /// An answer that is bytes rather than JSON.
+    pub async fn get_bytes(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        Ok(self.ask(Method::GET, path, None).await?.to_vec())
+    }
+
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        understand(&self.ask(Method::POST, path, Some(write(body)?)).await?)
+    }
+
+    pub async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        understand(&self.ask(Method::PUT, path, Some(write(body)?)).await?)
+    }
+
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        understand(&self.ask(Method::DELETE, path, None).await?)
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Bytes, ClientError> {
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "idlewild");
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request =
+            request.body(body.unwrap_or_default()).map_err(|error| ClientError::Garbled(error.to_string()))?;
+        let (status, bytes) = match self {
+            Client::Socket(socket) => ask_socket(socket, request).await?,
+            Client::Local(router) => ask_router(router, request).await?,
+        };
+        if status.is_success() {
+            return Ok(bytes);
+        }
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => Err(problem.into()),
+            Err(_) => Err(ClientError::Garbled(format!("status {status} without a problem document"))),
+        }
+    }
+}
+
+fn write(body: &impl Serialize) -> Result<Vec<u8>, ClientError> {
+    serde_json::to_vec(body).map_err(|error| ClientError::Garbled(error.to_string()))
+}
+
+fn understand<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(bytes).map_err(|error| ClientError::Garbled(error.to_string()))
+}
+
+async fn ask_router(router: &Router, request: Request<Vec<u8>>) -> Result<(StatusCode, Bytes), ClientError> {
+    let Ok(response) = router.clone().oneshot(request.map(Body::from)).await;
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.map_err(|error| ClientError::Garbled(error.to_string()))?;
+    Ok((head.status, body.to_bytes()))
+}
+
+async fn ask_socket(socket: &PathBuf, request: Request<Vec<u8>>) -> Result<(StatusCode, Bytes), ClientError> {
+    let stream = UnixStream::connect(socket)
+        .await
+        .map_err(|source| ClientError::Unreachable { path: socket.clone(), source })?;
+    let garbled = |error: hyper::Error| ClientError::Garbled(error.to_string());
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(garbled)?;
+    let exchange = async move {
+        let response = sender.send_request(request.map(|body| Full::new(Bytes::from(body)))).await?;
+        let (head, body) = response.into_parts();
+        Ok((head.status, body.collect().await?.to_bytes()))
+    };
+    // The connection ends by itself once `exchange` has dropped its sender; what it has to say of errors the exchange says too.
+    let (answer, _) = tokio::join!(exchange, connection);
+    answer.map_err(garbled)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::{get, post};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::api::{Closing, extract, listen_unix, serve_unix, wire};
+
+    fn stub() -> Router {
+        let submit = async |extract::Body(request): extract::Body<wire::Request>| axum::Json(request.input);
+        Router::new()
+            .route("/v1/requests", post(submit))
+            .route("/v1/log", get(async || vec![0u8, 159, 146, 150]))
+            .route("/v1/missing", get(async || Problem::not_found("no task 9")))
+            .route("/v1/plain", get(async || (StatusCode::BAD_GATEWAY, "not ours")))
+    }
+
+    async fn answers_alike(client: &Client) {
+        let said = serde_json::json!({"identifier": "com.example.a", "kind": "app-refresh", "input": {"text": "hi"}});
+        let heard: wire::Bytes = client.post("/v1/requests", &said).await.unwrap();
+        assert_eq!(heard.0, b"hi");
+        assert_eq!(client.get_bytes("/v1/log").await.unwrap(), [0, 159, 146, 150]);
+
+        let missing = client.get::<wire::Task>("/v1/missing").await.unwrap_err();
+        assert_eq!(missing.to_string(), "no task 9");
+        assert!(matches!(missing, ClientError::Problem(Problem { status: 404, .. })));
+
+        let wrong = client.post::<wire::Bytes>("/v1/requests", &serde_json::json!({"kid": 1})).await.unwrap_err();
+        assert!(wrong.to_string().contains("unknown field `kid`"), "{wrong}");
+
+        let foreign = client.get::<wire::Task>("/v1/plain").await.unwrap_err();
+        assert!(matches!(foreign, ClientError::Garbled(_)), "{foreign}");
+    }
+
+    #[tokio::test]
+    async fn a_router_in_this_process_and_one_behind_a_socket_answer_alike() {
+        answers_alike(&Client::Local(stub())).await;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("host.sock");
+        std::fs::write(&path, "left by a dead host").unwrap();
+        let (close, _) = watch::channel(false);
+        let listener = listen_unix(&path).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        let server = tokio::spawn(serve_unix(stub(), listener, Closing::when(&close)));
+        answers_alike(&Client::Socket(path.clone())).await;
+
+        close.send(true).unwrap();
+        server.await.unwrap().unwrap();
+        let gone = Client::Socket(path).get::<wire::Task>("/v1/missing").await.unwrap_err();
+        assert!(matches!(gone, ClientError::Unreachable { .. }), "{gone}");
+    }
+}

@@ -1,0 +1,154 @@
+//! The routes under `/v1`, one handler each: parse, ask the host, answer.
+
+use std::convert::Infallible;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State},
+    http::header,
+    response::{IntoResponse, Sse, sse},
+    routing::{delete, get},
+};
+use futures_util::{Stream, StreamExt};
+use tokio::sync::watch;
+use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
+
+use super::{
+    BODY_LIMIT, Problem,
+    extract::{Body, Params, Segment},
+    wire,
+};
+use crate::{
+    host::Host,
+    rules::{BundleId, Identifier, TaskId},
+};
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// Tells the router and what serves it to end: true, or gone, means now.
+#[derive(Debug, Clone)]
+pub struct Closing(watch::Receiver<bool>);
+
+impl Closing {
+    /// Ends when `sender` sends true or is dropped.
+    pub fn when(sender: &watch::Sender<bool>) -> Closing {
+        Closing(sender.subscribe())
+    }
+
+    /// Completes when it is time to end.
+    pub async fn begun(mut self) {
+        // A sender that is gone will never say so, and means the same.
+        let _ = self.0.wait_for(|closing| *closing).await;
+    }
+}
+
+#[derive(Clone)]
+struct Served {
+    host: Host,
+    about: wire::About,
+    closing: Closing,
+}
+
+/// Everything a client may ask of `host`. Streams of events end with `closing`.
+pub fn router(host: Host, about: wire::About, closing: Closing) -> Router {
+    let v1 = Router::new()
+        .route("/host", get(about_host))
+        .route("/bundles", get(bundles).post(install))
+        .route("/bundles/{bundle}", delete(uninstall))
+        .route("/requests", get(pending).post(submit))
+        .route("/requests/{identifier}", delete(cancel))
+        .route("/tasks", get(tasks))
+        .route("/tasks/{task}", get(task))
+        .route("/tasks/{task}/log", get(log))
+        .route("/why/{identifier}", get(why))
+        .route("/conditions", get(conditions).put(state_condition))
+        .route("/events", get(event_stream));
+    Router::new()
+        .nest("/v1", v1)
+        .fallback(async |uri: axum::http::Uri| Problem::not_found(format!("there is nothing at {}", uri.path())))
+        .method_not_allowed_fallback(async |method: axum::http::Method, uri: axum::http::Uri| {
+            Problem::method_not_allowed(format!("{method} does not apply to {}", uri.path()))
+        })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(Served { host, about, closing })
+}
+
+/// What happens from now on, as clients see it. A listener that falls behind is told how much it missed.
+pub fn events(host: &Host) -> impl Stream<Item = wire::Event> + Send + Unpin + use<> {
+    BroadcastStream::new(host.happenings()).map(|heard| match heard {
+        Ok(happening) => wire::Event::from(&*happening),
+        Err(BroadcastStreamRecvError::Lagged(count)) => wire::Event::missed(count),
+    })
+}
+
+async fn about_host(State(served): State<Served>) -> Json<wire::About> {
+    Json(served.about)
+}
+
+async fn bundles(State(served): State<Served>) -> Answer<Vec<wire::Bundle>> {
+    Ok(Json(served.host.bundles().await?.iter().map(wire::Bundle::from).collect()))
+}
+
+async fn install(State(served): State<Served>, Body(install): Body<wire::Install>) -> Answer<wire::Installed> {
+    let (path, grants) = install.into_parts().map_err(Problem::bad_request)?;
+    Ok(Json(served.host.install(&path, &grants).await?.into()))
+}
+
+async fn uninstall(State(served): State<Served>, Segment(bundle): Segment<BundleId>) -> Answer<wire::Uninstalled> {
+    Ok(Json(served.host.uninstall(&bundle).await?.into()))
+}
+
+async fn pending(
+    State(served): State<Served>,
+    Params(query): Params<wire::RequestQuery>,
+) -> Answer<Vec<wire::Waiting>> {
+    Ok(Json(served.host.pending(query.limit()).await?.iter().map(wire::Waiting::from).collect()))
+}
+
+async fn submit(State(served): State<Served>, Body(request): Body<wire::Request>) -> Answer<wire::Submission> {
+    let request = request.into_rules().map_err(Problem::bad_request)?;
+    Ok(Json(served.host.submit(request).await?.into()))
+}
+
+async fn cancel(State(served): State<Served>, Segment(identifier): Segment<Identifier>) -> Answer<wire::Cancelled> {
+    Ok(Json(wire::Cancelled { cancelled: served.host.cancel(&identifier).await? }))
+}
+
+async fn tasks(State(served): State<Served>, Params(query): Params<wire::TaskQuery>) -> Answer<Vec<wire::Task>> {
+    Ok(Json(served.host.tasks(query.into_filter()).await?.iter().map(wire::Task::for_list).collect()))
+}
+
+async fn task(State(served): State<Served>, Segment(task): Segment<TaskId>) -> Answer<wire::Task> {
+    Ok(Json(wire::Task::from(&served.host.task(task).await?)))
+}
+
+/// The log as the guest wrote it: bytes, not JSON.
+async fn log(State(served): State<Served>, Segment(task): Segment<TaskId>) -> Result<impl IntoResponse, Problem> {
+    let log = served.host.log(task).await?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], log))
+}
+
+async fn why(State(served): State<Served>, Segment(identifier): Segment<Identifier>) -> Answer<wire::Why> {
+    Ok(Json(wire::Why::from(&served.host.why(&identifier).await?)))
+}
+
+async fn conditions(State(served): State<Served>) -> Answer<Vec<wire::Condition>> {
+    Ok(Json(wire::Condition::list(&served.host.conditions().await?)))
+}
+
+async fn state_condition(
+    State(served): State<Served>,
+    Body(stated): Body<wire::StateCondition>,
+) -> Answer<Vec<wire::Condition>> {
+    let wire::StateCondition { condition, holds } = stated;
+    Ok(Json(wire::Condition::list(&served.host.state_condition(condition.0, holds).await?)))
+}
+
+/// Server-sent events, named like their key `event`. Without keep-alive comments: they would wake an idle host.
+async fn event_stream(State(served): State<Served>) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
+    let stream = events(&served.host).take_until(served.closing.begun()).map(|event| {
+        let json = serde_json::to_string(&event).expect("an event holds only text, numbers and lists");
+        Ok(sse::Event::default().event(event.what.name()).data(json))
+    });
+    Sse::new(stream)
+}

@@ -1,0 +1,247 @@
+//! What happens, one object an event: the same on the events route and in the lines of `serve --json`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, Progress, Reason, Text, Usage};
+use crate::rules::{self, BundleId, CancelCause, Condition, ExpirationReason, Identifier, KindName, Timestamp};
+
+/// Something that happened. The key `event` names it; the other keys stand beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Left out of `missed`, which stands for events whose times are lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Text<Timestamp>>,
+    #[serde(flatten)]
+    pub what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum What {
+    BundleInstalled {
+        bundle: Text<BundleId>,
+        version: String,
+    },
+    BundleUninstalled {
+        bundle: Text<BundleId>,
+    },
+    Submitted {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        request: u64,
+        /// The request that gave way to this one.
+        replaced: Option<u64>,
+    },
+    Waiting {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        request: u64,
+        reasons: Vec<Reason>,
+    },
+    Cancelled {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        request: u64,
+        cause: Text<CancelCause>,
+    },
+    Launched {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        request: u64,
+        task: u64,
+        kind: Text<KindName>,
+        attempt: u32,
+    },
+    Progressed {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        task: u64,
+        progress: Progress,
+    },
+    Expiring {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        task: u64,
+        reason: Text<ExpirationReason>,
+    },
+    Ended {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        task: u64,
+        #[serde(flatten)]
+        outcome: Outcome,
+        usage: Usage,
+        /// Whether its request is pending again.
+        comes_back: bool,
+    },
+    ConditionChanged {
+        condition: Text<Condition>,
+        holds: bool,
+        source: String,
+    },
+    /// This listener fell behind and lost so many events.
+    Missed {
+        count: u64,
+    },
+}
+
+impl Event {
+    pub(in crate::api) fn missed(count: u64) -> Event {
+        Event { at: None, what: What::Missed { count } }
+    }
+}
+
+impl What {
+    /// The event's name, as the key `event` has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            What::BundleInstalled { .. } => "bundle-installed",
+            What::BundleUninstalled { .. } => "bundle-uninstalled",
+            What::Submitted { .. } => "submitted",
+            What::Waiting { .. } => "waiting",
+            What::Cancelled { .. } => "cancelled",
+            What::Launched { .. } => "launched",
+            What::Progressed { .. } => "progressed",
+            What::Expiring { .. } => "expiring",
+            What::Ended { .. } => "ended",
+            What::ConditionChanged { .. } => "condition-changed",
+            What::Missed { .. } => "missed",
+        }
+    }
+}
+
+impl From<&rules::Happening> for Event {
+    fn from(happening: &rules::Happening) -> Event {
+        Event { at: Some(Text(happening.at)), what: What::from(&happening.what) }
+    }
+}
+
+impl From<&rules::What> for What {
+    fn from(what: &rules::What) -> What {
+        match what.clone() {
+            rules::What::BundleInstalled { bundle, version } => What::BundleInstalled { bundle: Text(bundle), version },
+            rules::What::BundleUninstalled { bundle } => What::BundleUninstalled { bundle: Text(bundle) },
+            rules::What::Submitted { bundle, identifier, request, replaced } => What::Submitted {
+                bundle: Text(bundle),
+                identifier: Text(identifier),
+                request: request.0,
+                replaced: replaced.map(|request| request.0),
+            },
+            rules::What::Waiting { bundle, identifier, request, reasons } => What::Waiting {
+                bundle: Text(bundle),
+                identifier: Text(identifier),
+                request: request.0,
+                reasons: reasons.iter().map(Reason::from).collect(),
+            },
+            rules::What::Cancelled { bundle, identifier, request, cause } => What::Cancelled {
+                bundle: Text(bundle),
+                identifier: Text(identifier),
+                request: request.0,
+                cause: Text(cause),
+            },
+            rules::What::Launched { bundle, identifier, request, task, kind, attempt } => What::Launched {
+                bundle: Text(bundle),
+                identifier: Text(identifier),
+                request: request.0,
+                task: task.0,
+                kind: Text(kind),
+                attempt,
+            },
+            rules::What::Progressed { bundle, identifier, task, progress } => What::Progressed {
+                bundle: Text(bundle),
+                identifier: Text(identifier),
+                task: task.0,
+                progress: progress.into(),
+            },
+            rules::What::Expiring { bundle, identifier, task, reason } => What::Expiring {
+                bundle: Text(bundle),
+                identifier: Text(identifier),
+                task: task.0,
+                reason: Text(reason),
+            },
+            rules::What::Ended { bundle, identifier, task, outcome, usage, comes_back } => {
+                let mut outcome = Outcome::from(&outcome);
+                outcome.shorten();
+                What::Ended {
+                    bundle: Text(bundle),
+                    identifier: Text(identifier),
+                    task: task.0,
+                    outcome,
+                    usage: usage.into(),
+                    comes_back,
+                }
+            }
+            rules::What::ConditionChanged { condition, holds, source } => {
+                What::ConditionChanged { condition: Text(condition), holds, source }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{RequestId, TaskId};
+
+    #[test]
+    fn every_event_carries_its_name_and_comes_back_from_json() {
+        let bundle = || BundleId::parse("com.example.a").unwrap();
+        let identifier = || Identifier::parse("com.example.a.b").unwrap();
+        let (request, task) = (RequestId(1), TaskId(2));
+        let at: Timestamp = "2026-07-28T09:00:00Z".parse().unwrap();
+        let happened = [
+            rules::What::BundleInstalled { bundle: bundle(), version: "1.0.0".into() },
+            rules::What::BundleUninstalled { bundle: bundle() },
+            rules::What::Submitted {
+                bundle: bundle(),
+                identifier: identifier(),
+                request,
+                replaced: Some(RequestId(9)),
+            },
+            rules::What::Waiting {
+                bundle: bundle(),
+                identifier: identifier(),
+                request,
+                reasons: vec![rules::Reason::EarliestBegin { at }, rules::Reason::NotLaunching],
+            },
+            rules::What::Cancelled { bundle: bundle(), identifier: identifier(), request, cause: CancelCause::Person },
+            rules::What::Launched {
+                bundle: bundle(),
+                identifier: identifier(),
+                request,
+                task,
+                kind: KindName::AppRefresh,
+                attempt: 1,
+            },
+            rules::What::Progressed {
+                bundle: bundle(),
+                identifier: identifier(),
+                task,
+                progress: rules::Progress { completed: 1, total: 2 },
+            },
+            rules::What::Expiring {
+                bundle: bundle(),
+                identifier: identifier(),
+                task,
+                reason: ExpirationReason::HostStopping,
+            },
+            rules::What::Ended {
+                bundle: bundle(),
+                identifier: identifier(),
+                task,
+                outcome: rules::Outcome::Succeeded { output: b"ok".to_vec() },
+                usage: rules::Usage::default(),
+                comes_back: false,
+            },
+            rules::What::ConditionChanged { condition: Condition::Idle, holds: true, source: "stated".into() },
+        ];
+        for what in happened {
+            let event = Event::from(&rules::Happening { at, what });
+            let json = serde_json::to_string(&event).unwrap();
+            assert!(json.starts_with(r#"{"at":"2026-07-28T09:00:00Z","event":""#), "{json}");
+            assert!(json.contains(&format!(r#""event":"{}""#, event.what.name())), "{json}");
+            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+        }
+        assert_eq!(serde_json::to_string(&Event::missed(3)).unwrap(), r#"{"event":"missed","count":3}"#);
+    }
+}

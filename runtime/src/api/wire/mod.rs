@@ -1,0 +1,27 @@
+//! What the router and its clients say to each other, in JSON.
+//!
+//! Keys are `snake_case`. Words are the rules' own (`app-refresh`, `host-stopping`), moments are RFC 3339 text in UTC, ids are
+//! numbers, durations and sizes carry their unit in the key. Bytes say how they are written: [`Bytes`].
+//! Bodies and queries a client sends are read strictly: a field nobody knows is an error that names it.
+
+mod bytes;
+mod events;
+mod records;
+mod requests;
+mod text;
+
+pub use bytes::{Bytes, Output};
+pub use events::{Event, What};
+pub use records::{
+    About, Bundle, Cancelled, Condition, Ended, Grant, Installed, Outcome, Progress, Reason, RequestRecord, Submission,
+    Task, Uninstalled, Usage, Waiting, Why,
+};
+pub use requests::{GrantedPath, Install, Request, RequestQuery, StateCondition, TaskQuery};
+pub use text::{FromText, Text};
+
+/// An output longer than this is left out of lists and events, where only its size is said; asking for the task gives it.
+pub const INLINE_OUTPUT_LIMIT: usize = 4 * 1024;
+/// How many pending requests a list holds when the client names no limit.
+pub const DEFAULT_LIST_LIMIT: usize = 100;
+/// The longest list a client may ask for at once.
+pub const LIST_LIMIT: usize = 1_000;

@@ -1,0 +1,377 @@
+//! What can be typed: commands, options, and their help.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::{self, PathBuf},
+};
+
+use anyhow::Context as _;
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+
+use crate::{
+    api::wire::FromText,
+    daemon,
+    rules::{BundleId, Condition, Identifier, KindName, Priority, Timestamp},
+};
+
+const AFTER_HELP: &str = "\
+Commands ask the host that runs on the state folder. When none runs they open the folder themselves for a moment, launch \
+nothing, and what they ask for is kept until `idlewild serve` runs.
+
+Dates and times are in UTC.
+
+Exit codes:
+  0    done; a host that was asked to stop has stopped
+  1    something went wrong, and stderr says what
+  2    the command line could not be understood
+  3    serve --exit-when-done: not every task succeeded
+  130  stopped at once by a second SIGINT
+  143  stopped at once by a second SIGTERM";
+
+/// Runs background tasks at the right moment, and tells why one has not run yet.
+#[derive(Debug, Parser)]
+#[command(name = "idlewild", version, after_help = AFTER_HELP, max_term_width = 100, infer_subcommands = false)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) given: Given,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(super) struct Given {
+    /// The state folder: what is installed, pending, and has run [default: IDLEWILD_STATE, else the user's state folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Print JSON for programs: one object, or one a line for lists and events
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+impl Given {
+    /// Where the host is, as an absolute path.
+    pub(super) fn state_folder(&self) -> anyhow::Result<PathBuf> {
+        match &self.state {
+            Some(state) => path::absolute(state).with_context(|| format!("the state folder {}", state.display())),
+            None => daemon::state_folder(),
+        }
+    }
+
+    /// The option that a hint must repeat to mean the same host.
+    pub(super) fn state_option(&self) -> String {
+        match &self.state {
+            Some(state) => format!(" --state {}", quoted(&state.to_string_lossy())),
+            None => String::new(),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a host, and show what its tasks do
+    #[command(after_help = "\
+Lines are live on a terminal, plain otherwise. SIGINT and SIGTERM ask running tasks to stop, wait for them, and end with \
+exit code 0; a second one stops at once.
+
+Example:
+  idlewild serve ./gallery --grant gallery=~/Pictures --grant album=/srv/album --assume idle")]
+    Serve(Serve),
+    /// Install a bundle, or a new version of it
+    #[command(after_help = "\
+Example:
+  idlewild install ./gallery --grant gallery=~/Pictures --grant album=/srv/album")]
+    Install(Install),
+    /// Remove a bundle, cancel its requests and expire its tasks
+    #[command(after_help = "Example:\n  idlewild uninstall com.example.gallery")]
+    Uninstall(Uninstall),
+    /// List what is installed
+    #[command(after_help = "Example:\n  idlewild bundles --json")]
+    Bundles,
+    /// Ask for a task
+    #[command(after_help = "\
+A request replaces the one pending for the same identifier.
+
+Example:
+  idlewild submit com.example.gallery.image-count --requires-external-power --in 15m")]
+    Submit(Submit),
+    /// List what waits, and why
+    #[command(after_help = "Example:\n  idlewild pending --limit 20")]
+    Pending(Pending),
+    /// Cancel what is pending for an identifier
+    #[command(after_help = "Example:\n  idlewild cancel com.example.gallery.refresh")]
+    Cancel(Named),
+    /// List tasks, newest first
+    #[command(after_help = "Example:\n  idlewild tasks --identifier com.example.gallery.refresh")]
+    Tasks(Tasks),
+    /// Show everything about one task, its output included
+    #[command(after_help = "Example:\n  idlewild task 12")]
+    Task(Task),
+    /// Print what a task wrote to stdout and stderr
+    #[command(after_help = "Example:\n  idlewild logs com.example.gallery.refresh")]
+    Logs(Logs),
+    /// Tell why an identifier's task has not run yet
+    #[command(after_help = "Example:\n  idlewild why com.example.gallery.image-count")]
+    Why(Named),
+    /// Show what the machine is like, or state it by hand
+    #[command(after_help = "\
+A running host forgets what was stated when it stops; with no host running nothing can be stated.
+
+Example:
+  idlewild conditions idle=yes network=auto")]
+    Conditions(Conditions),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Bundles to install first: folders that hold an idlewild.toml
+    #[arg(value_name = "BUNDLE")]
+    pub(super) bundles: Vec<PathBuf>,
+    /// Give the bundles that ask for the folder NAME the folder PATH
+    #[arg(long = "grant", value_name = "NAME=PATH", value_parser = grant)]
+    pub(super) grants: Vec<(String, PathBuf)>,
+    /// State a condition instead of reading it from the machine: network, external-power, idle, each also with no-
+    #[arg(long = "assume", value_name = "CONDITION", value_parser = daemon::parse_assumption)]
+    pub(super) assumptions: Vec<(Condition, bool)>,
+    /// End when nothing runs and nothing waits for anything but a later date
+    #[arg(long)]
+    pub(super) exit_when_done: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Install {
+    /// The bundle's folder, or its idlewild.toml
+    #[arg(value_name = "PATH")]
+    pub(super) path: PathBuf,
+    /// Give the bundle the folder PATH as the NAME it asks for
+    #[arg(long = "grant", value_name = "NAME=PATH", value_parser = grant)]
+    pub(super) grants: Vec<(String, PathBuf)>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Uninstall {
+    #[arg(value_name = "BUNDLE", value_parser = BundleId::parse)]
+    pub(super) bundle: BundleId,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Submit {
+    #[arg(value_name = "IDENTIFIER", value_parser = Identifier::parse)]
+    pub(super) identifier: Identifier,
+    /// What sort of work it is [default: processing when it requires network or power, else app-refresh]
+    #[arg(long, value_parser = PossibleValuesParser::new(["app-refresh", "processing"]).try_map(|word| KindName::from_text(&word)))]
+    kind: Option<KindName>,
+    /// Not before so much time has passed, such as 15m or 2h30m
+    #[arg(long = "in", value_name = "TIME", value_parser = super::human::parse_length, conflicts_with = "at")]
+    later: Option<jiff::SignedDuration>,
+    /// Not before this date and time, such as 2026-07-28T09:00:00Z
+    #[arg(long, value_name = "RFC3339", value_parser = Timestamp::from_text)]
+    at: Option<Timestamp>,
+    /// What the handler is given: the text itself, @FILE for a file's content, @- for stdin
+    #[arg(long, value_name = "TEXT|@FILE")]
+    input: Option<String>,
+    /// Only while there is a network
+    #[arg(long)]
+    pub(super) requires_network: bool,
+    /// Only while the machine does not run on battery
+    #[arg(long)]
+    pub(super) requires_external_power: bool,
+    /// Only after this one has succeeded; may be given again
+    #[arg(long = "run-after", value_name = "IDENTIFIER", value_parser = Identifier::parse)]
+    pub(super) run_after: Vec<Identifier>,
+    /// Which of the bundle's ready requests of one kind goes first
+    #[arg(long, default_value = "normal", value_parser = PossibleValuesParser::new(["low", "normal", "high"]).try_map(|word| Priority::from_text(&word)))]
+    pub(super) priority: Priority,
+}
+
+impl Submit {
+    pub(super) fn kind(&self) -> KindName {
+        match self.kind {
+            Some(kind) => kind,
+            None if self.requires_network || self.requires_external_power => KindName::Processing,
+            None => KindName::AppRefresh,
+        }
+    }
+
+    /// The floor. Errors: it lies beyond all dates.
+    pub(super) fn earliest_begin(&self) -> anyhow::Result<Option<Timestamp>> {
+        match self.later {
+            Some(later) => Ok(Some(daemon::now().checked_add(later).context("--in reaches beyond all dates")?)),
+            None => Ok(self.at),
+        }
+    }
+
+    pub(super) fn input(&self) -> anyhow::Result<Vec<u8>> {
+        let Some(text) = &self.input else { return Ok(Vec::new()) };
+        match text.strip_prefix('@') {
+            None => Ok(text.clone().into_bytes()),
+            Some("-") => {
+                let mut input = Vec::new();
+                io::stdin().read_to_end(&mut input).context("the input could not be read from stdin")?;
+                Ok(input)
+            }
+            Some(path) => fs::read(path).with_context(|| format!("the input could not be read from {path}")),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Pending {
+    /// At most so many, oldest first
+    #[arg(long, default_value_t = 100, value_parser = limit)]
+    pub(super) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    #[arg(value_name = "IDENTIFIER", value_parser = Identifier::parse)]
+    pub(super) identifier: Identifier,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Tasks {
+    /// Only those of this identifier
+    #[arg(long, value_parser = Identifier::parse)]
+    pub(super) identifier: Option<Identifier>,
+    /// Only those of this bundle
+    #[arg(long, value_parser = BundleId::parse)]
+    pub(super) bundle: Option<BundleId>,
+    /// Only those older than this task: the last of the page before
+    #[arg(long, value_name = "TASK")]
+    pub(super) before: Option<u64>,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_parser = limit)]
+    pub(super) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Task {
+    #[arg(value_name = "TASK")]
+    pub(super) task: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    /// A task's number, or an identifier for its latest task
+    #[arg(value_name = "TASK|IDENTIFIER", value_parser = task_or_identifier)]
+    pub(super) of: TaskOrIdentifier,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum TaskOrIdentifier {
+    Task(u64),
+    Identifier(Identifier),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Conditions {
+    /// State that a condition holds or does not; auto gives it back to the machine's own reading
+    #[arg(value_name = "NAME=yes|no|auto", value_parser = statement)]
+    pub(super) statements: Vec<(Condition, Option<bool>)>,
+}
+
+fn grant(text: &str) -> anyhow::Result<(String, PathBuf)> {
+    let (name, path) = daemon::parse_grant(text)?;
+    Ok((name, path::absolute(path)?))
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    use crate::api::wire::LIST_LIMIT;
+    match text.parse() {
+        Ok(limit @ 1..=LIST_LIMIT) => Ok(limit),
+        _ => Err(format!("a limit is a number between 1 and {LIST_LIMIT}")),
+    }
+}
+
+fn task_or_identifier(text: &str) -> Result<TaskOrIdentifier, String> {
+    match text.parse() {
+        Ok(task) => Ok(TaskOrIdentifier::Task(task)),
+        Err(_) => Identifier::from_text(text).map(TaskOrIdentifier::Identifier),
+    }
+}
+
+fn statement(text: &str) -> Result<(Condition, Option<bool>), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` says nothing of it: write {text}=yes, no or auto"))?;
+    let holds = match value {
+        "yes" => Some(true),
+        "no" => Some(false),
+        "auto" => None,
+        _ => return Err(format!("`{value}` is none of yes, no, auto")),
+    };
+    Ok((Condition::from_text(name)?, holds))
+}
+
+/// The text as a shell takes it for one word.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '=' | ':' | '+' | ',' | '@');
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn submit(arguments: &[&str]) -> Result<Submit, String> {
+        let line = ["idlewild", "submit", "com.example.a.b"].iter().chain(arguments);
+        match Arguments::try_parse_from(line).map_err(|error| error.to_string())?.command {
+            Command::Submit(submit) => Ok(submit),
+            other => panic!("parsed as {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn kind_follows_from_what_is_required_when_it_is_not_said() {
+        assert_eq!(submit(&[]).unwrap().kind(), KindName::AppRefresh);
+        assert_eq!(submit(&["--requires-network"]).unwrap().kind(), KindName::Processing);
+        assert_eq!(submit(&["--requires-external-power"]).unwrap().kind(), KindName::Processing);
+        assert_eq!(submit(&["--kind", "processing"]).unwrap().kind(), KindName::Processing);
+    }
+
+    #[test]
+    fn what_cannot_be_typed_is_answered_with_what_can() {
+        let cases: [(&[&str], &str); 6] = [
+            (&["--kind", "health-research"], "[possible values: app-refresh, processing]"),
+            (&["--in", "soon"], "`soon` is not a length of time"),
+            (&["--at", "noon"], "`noon` is not an RFC 3339 date and time"),
+            (&["--in", "1h", "--at", "2026-07-28T09:00:00Z"], "cannot be used with"),
+            (&["--run-after", "gallery"], "is not a reverse-DNS name"),
+            (&["--priority", "urgent"], "[possible values: low, normal, high]"),
+        ];
+        for (arguments, message) in cases {
+            let error = submit(arguments).unwrap_err();
+            assert!(error.contains(message), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_statement_names_a_condition_and_what_of_it() {
+        assert_eq!(statement("idle=yes").unwrap(), (Condition::Idle, Some(true)));
+        assert_eq!(statement("external-power=no").unwrap(), (Condition::ExternalPower, Some(false)));
+        assert_eq!(statement("network=auto").unwrap(), (Condition::Network, None));
+        assert!(statement("idle").unwrap_err().contains("write idle=yes, no or auto"));
+        assert!(statement("idle=maybe").unwrap_err().contains("none of yes, no, auto"));
+        assert!(statement("lazy=yes").unwrap_err().contains("network, external-power, idle"));
+    }
+
+    #[test]
+    fn hints_quote_what_a_shell_would_split() {
+        assert_eq!(quoted("/var/lib/idlewild"), "/var/lib/idlewild");
+        assert_eq!(quoted("/my state"), "'/my state'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

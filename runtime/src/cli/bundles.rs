@@ -1,0 +1,64 @@
+//! `install`, `uninstall`, `bundles`.
+
+use std::path;
+
+use anyhow::Context as _;
+
+use super::{
+    arguments::{Install, Uninstall},
+    human,
+    output::Output,
+};
+use crate::api::{Client, wire};
+
+pub(super) async fn install(client: &Client, out: &mut Output, command: Install) -> anyhow::Result<()> {
+    let Install { path, grants } = command;
+    let path = path::absolute(&path).with_context(|| format!("bundle {}", path.display()))?;
+    let grants = grants.into_iter().map(|(name, path)| wire::GrantedPath { name, path }).collect();
+    let installed: wire::Installed = client.post("/v1/bundles", &wire::Install { path, grants }).await?;
+    if out.json {
+        return out.object(&installed);
+    }
+    let wire::Installed { bundle, version, digest: _, changed } = installed;
+    match changed {
+        true => out.line(&format!("{bundle} {version} is installed")),
+        false => out.line(&format!("{bundle} {version} was installed already, with the same grants")),
+    }
+}
+
+pub(super) async fn uninstall(client: &Client, out: &mut Output, command: Uninstall) -> anyhow::Result<()> {
+    let removed: wire::Uninstalled = client.delete(&format!("/v1/bundles/{}", command.bundle)).await?;
+    if out.json {
+        return out.object(&removed);
+    }
+    let wire::Uninstalled { bundle, cancelled, expired } = removed;
+    let (requests, tasks) = (human::plural(cancelled, "request"), human::plural(expired, "task"));
+    out.line(&format!("{bundle} is uninstalled: {requests} cancelled, {tasks} expired"))
+}
+
+pub(super) async fn bundles(client: &Client, out: &mut Output) -> anyhow::Result<()> {
+    let bundles: Vec<wire::Bundle> = client.get("/v1/bundles").await?;
+    if out.json {
+        return out.objects(&bundles);
+    }
+    if bundles.is_empty() {
+        let install = out.command("install PATH");
+        return out.line(&format!("no bundle is installed: `{install}` installs one"));
+    }
+    let rows: Vec<_> = bundles.iter().map(row).collect();
+    out.table(["BUNDLE", "VERSION", "PENDING", "RUNNING", "IDENTIFIERS", "GRANTS"], &rows)
+}
+
+fn row(bundle: &wire::Bundle) -> [String; 6] {
+    let wire::Bundle { bundle, version, digest: _, identifiers, grants, pending, running } = bundle;
+    let id = bundle.to_string();
+    let identifiers: Vec<_> = identifiers.iter().map(|identifier| short(identifier, &id)).collect();
+    let grants: Vec<_> =
+        grants.iter().map(|grant| format!("{}={} ({})", grant.name, grant.path, grant.access)).collect();
+    [id, version.clone(), pending.to_string(), running.to_string(), identifiers.join(" "), grants.join(" ")]
+}
+
+/// An identifier without the bundle id, which stands beside it: `.refresh`.
+fn short(identifier: &str, bundle: &str) -> String {
+    identifier.strip_prefix(bundle).filter(|rest| !rest.is_empty()).unwrap_or(identifier).to_owned()
+}

@@ -1,0 +1,389 @@
+//! Shows what happens in a host: lines that scroll, and below them on a terminal one living line per running task.
+
+use std::{
+    collections::HashMap,
+    io::{self, IsTerminal, Write},
+    path::Path,
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::{conditions::yes_or_no, human, output::legible, requests, tasks};
+use crate::api::wire;
+
+/// How often a living line shows its time anew while a task runs.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What a host says of itself while it serves; in JSON these stand among the events and are named in the same way.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(super) enum Notice<'a> {
+    /// It has opened its state folder and can be asked.
+    Serving { host: &'a wire::About, socket: &'a Path, conditions: &'a [wire::Condition] },
+    /// What it was told to install is installed.
+    Ready { bundles: &'a [wire::Bundle] },
+    /// It was asked to stop.
+    Stopping { running: u64, grace_ms: u64 },
+    /// Nothing is left to do: so many requests ended in this run, and so many of them without success.
+    Done { ended: u64, not_succeeded: u64 },
+}
+
+/// Where happenings are shown.
+pub(super) struct Display {
+    mode: Mode,
+    running: HashMap<u64, Running>,
+    /// The longest subject so far, so that details stand below each other.
+    subject_width: usize,
+}
+
+enum Mode {
+    /// One JSON object a line.
+    Json,
+    Plain,
+    Live(MultiProgress),
+}
+
+struct Running {
+    bar: ProgressBar,
+    /// How many tenths of the work were shown in plain lines.
+    tenths: u64,
+}
+
+/// One line for people.
+#[derive(Debug, PartialEq, Eq)]
+struct Line {
+    verb: String,
+    subject: String,
+    detail: String,
+}
+
+impl Display {
+    pub(super) fn new(json: bool) -> Display {
+        let mode = match json {
+            true => Mode::Json,
+            false if io::stdout().is_terminal() => {
+                let multi = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
+                if multi.is_hidden() { Mode::Plain } else { Mode::Live(multi) }
+            }
+            false => Mode::Plain,
+        };
+        Display { mode, running: HashMap::new(), subject_width: 0 }
+    }
+
+    /// How many tasks run, as far as was heard.
+    pub(super) fn running(&self) -> u64 {
+        self.running.len() as u64
+    }
+
+    pub(super) fn notice(&mut self, notice: &Notice) -> io::Result<()> {
+        match self.mode {
+            Mode::Json => self.json(notice),
+            Mode::Plain | Mode::Live(_) => announce(notice).iter().try_for_each(|line| self.print(line)),
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &wire::Event) -> io::Result<()> {
+        let worth_a_line = self.follow(&event.what);
+        if let Mode::Json = self.mode {
+            return self.json(event);
+        }
+        match describe(&event.what) {
+            Some(line) if worth_a_line => self.line(event, &line),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the living lines away.
+    pub(super) fn close(&mut self) {
+        self.running.drain().for_each(|(_, running)| running.bar.finish_and_clear());
+    }
+
+    /// Keeps the living lines as they should be, and says whether a scrolling line is due too.
+    fn follow(&mut self, what: &wire::What) -> bool {
+        match what {
+            wire::What::Launched { identifier, task, .. } => {
+                let bar = self.begin_bar(identifier.to_string());
+                self.running.insert(*task, Running { bar, tenths: 0 });
+            }
+            wire::What::Progressed { task, progress, .. } => {
+                let Some(running) = self.running.get_mut(task) else { return false };
+                show_progress(&running.bar, progress);
+                let tenths = human::percent(progress) / 10;
+                let further = tenths > running.tenths;
+                running.tenths = tenths;
+                // A living line shows it already.
+                return further && matches!(self.mode, Mode::Plain);
+            }
+            wire::What::Expiring { task, reason, .. } => {
+                if let Some(running) = self.running.get(task) {
+                    running.bar.set_message(format!("expiring: {reason}"));
+                }
+            }
+            wire::What::Ended { task, .. } => {
+                if let Some(running) = self.running.remove(task) {
+                    running.bar.finish_and_clear();
+                }
+            }
+            wire::What::BundleInstalled { .. }
+            | wire::What::BundleUninstalled { .. }
+            | wire::What::Submitted { .. }
+            | wire::What::Waiting { .. }
+            | wire::What::Cancelled { .. }
+            | wire::What::ConditionChanged { .. }
+            | wire::What::Missed { .. } => {}
+        }
+        true
+    }
+
+    fn begin_bar(&self, identifier: String) -> ProgressBar {
+        let Mode::Live(multi) = &self.mode else { return ProgressBar::hidden() };
+        let bar = multi.add(
+            ProgressBar::no_length().with_prefix(identifier).with_style(style("{spinner} {prefix}  {elapsed}  {msg}")),
+        );
+        bar.enable_steady_tick(TICK);
+        bar
+    }
+
+    fn line(&mut self, event: &wire::Event, line: &Line) -> io::Result<()> {
+        let Line { verb, subject, detail } = line;
+        let at = match (&event.at, &self.mode) {
+            (None, _) => String::new(),
+            // On a terminal somebody watches, and knows the day.
+            (Some(at), Mode::Live(_)) => at.0.strftime("%H:%M:%SZ").to_string(),
+            (Some(at), Mode::Plain | Mode::Json) => human::moment(at),
+        };
+        self.subject_width = self.subject_width.max(subject.chars().count());
+        let text = format!("{at}  {verb:<9}  {subject:<width$}  {detail}", width = self.subject_width);
+        self.print(text.trim_end())
+    }
+
+    fn json(&mut self, object: &impl Serialize) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        serde_json::to_writer(&mut out, object)?;
+        out.write_all(b"\n")
+    }
+
+    fn print(&mut self, text: &str) -> io::Result<()> {
+        match &self.mode {
+            Mode::Live(multi) => multi.println(legible(text)),
+            Mode::Plain | Mode::Json => writeln!(io::stdout(), "{}", legible(text)),
+        }
+    }
+}
+
+fn show_progress(bar: &ProgressBar, progress: &wire::Progress) {
+    let wire::Progress { completed, total } = *progress;
+    if total == 0 {
+        bar.set_message(completed.to_string());
+        return;
+    }
+    if bar.length() != Some(total) {
+        bar.set_style(style("{spinner} {prefix}  [{bar:24}] {pos}/{len}  {elapsed}  {msg}"));
+        bar.set_length(total);
+    }
+    bar.set_position(completed.min(total));
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates here are well-formed").progress_chars("=> ")
+}
+
+/// What people read of a notice.
+fn announce(notice: &Notice) -> Vec<String> {
+    match notice {
+        Notice::Serving { host, socket, conditions } => {
+            let wire::About { name, version, profile, state_folder } = host;
+            let mut lines = vec![
+                format!("{name} {version}, profile {profile}"),
+                format!("  state folder    {}", state_folder.display()),
+                format!("  socket          {}", socket.display()),
+            ];
+            let shown = |condition: &wire::Condition| {
+                let holds = yes_or_no(condition.holds);
+                format!("  {:<14}  {holds:<3}  ({})", condition.condition.to_string(), condition.source)
+            };
+            lines.extend(conditions.iter().map(shown));
+            lines
+        }
+        Notice::Ready { bundles: [] } => vec!["  bundle          none is installed".to_owned()],
+        Notice::Ready { bundles } => {
+            let shown = |bundle: &wire::Bundle| {
+                let grants: String = bundle
+                    .grants
+                    .iter()
+                    .map(|grant| format!(", {}={} ({})", grant.name, grant.path, grant.access))
+                    .collect();
+                format!("  bundle          {} {}{grants}", bundle.bundle, bundle.version)
+            };
+            bundles.iter().map(shown).collect()
+        }
+        Notice::Stopping { running: 0, .. } => vec!["stopping".to_owned()],
+        Notice::Stopping { running, grace_ms } => {
+            let have = if *running == 1 { "has" } else { "have" };
+            let tasks = human::plural(*running, "running task");
+            vec![format!("stopping: {tasks} {have} {} to finish; once more to stop at once", grace(*grace_ms))]
+        }
+        Notice::Done { ended: 0, .. } => vec!["done: nothing was to be run".to_owned()],
+        Notice::Done { ended, not_succeeded: 0 } => {
+            vec![format!("done: {} ended, all with success", human::plural(*ended, "request"))]
+        }
+        Notice::Done { ended, not_succeeded } => {
+            vec![format!("done: {} ended, {not_succeeded} without success", human::plural(*ended, "request"))]
+        }
+    }
+}
+
+/// Whole seconds are said as such: `5 s`.
+fn grace(milliseconds: u64) -> String {
+    match milliseconds % 1_000 {
+        0 => format!("{} s", milliseconds / 1_000),
+        _ => human::length(milliseconds * 1_000),
+    }
+}
+
+/// What people read of an event; nothing when it says nothing to them.
+fn describe(what: &wire::What) -> Option<Line> {
+    let line = |verb: &str, subject: &dyn ToString, detail: String| {
+        Some(Line { verb: verb.to_owned(), subject: subject.to_string(), detail })
+    };
+    match what {
+        wire::What::BundleInstalled { bundle, version } => line("installed", bundle, format!("version {version}")),
+        wire::What::BundleUninstalled { bundle } => line("removed", bundle, String::new()),
+        wire::What::Submitted { bundle: _, identifier, request, replaced } => {
+            let replaced = replaced.map(|earlier| format!(", replaces request {earlier}")).unwrap_or_default();
+            line("submitted", identifier, format!("request {request}{replaced}"))
+        }
+        wire::What::Waiting { reasons, .. } if reasons.is_empty() => None,
+        wire::What::Waiting { bundle: _, identifier, request, reasons } => {
+            line("waiting", identifier, format!("request {request}: {}", requests::because(reasons)))
+        }
+        wire::What::Cancelled { bundle: _, identifier, request, cause } => {
+            line("cancelled", identifier, format!("request {request}, by {cause}"))
+        }
+        wire::What::Launched { bundle: _, identifier, request, task, kind, attempt } => {
+            line("launched", identifier, format!("task {task}: {kind}, request {request}, attempt {attempt}"))
+        }
+        wire::What::Progressed { bundle: _, identifier, task, progress } => {
+            line("progress", identifier, format!("task {task}: {}", human::progress(progress)))
+        }
+        wire::What::Expiring { bundle: _, identifier, task, reason } => {
+            line("expiring", identifier, format!("task {task}: {reason}"))
+        }
+        wire::What::Ended { bundle: _, identifier, task, outcome, usage, comes_back } => {
+            let (verb, why) = match outcome {
+                wire::Outcome::Expired { reason, .. } => ("expired".to_owned(), format!("{reason}, ")),
+                outcome => (tasks::outcome_name(outcome), String::new()),
+            };
+            let tail = tasks::outcome_tail(outcome).map(|tail| format!(": {tail}")).unwrap_or_default();
+            let back = if *comes_back { " (it comes back)" } else { "" };
+            line(&verb, identifier, format!("task {task}: {why}{}{back}{tail}", human::usage(usage)))
+        }
+        wire::What::ConditionChanged { condition, holds, source } => {
+            line("condition", condition, format!("{} ({source})", yes_or_no(*holds)))
+        }
+        wire::What::Missed { count } => {
+            line("missed", &human::plural(*count, "event"), "they came faster than they could be shown".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{
+        BundleId, ExpirationReason, Happening, Identifier, KindName, Outcome, RequestId, TaskId, Usage, What,
+    };
+
+    fn told(what: What) -> Option<(String, String, String)> {
+        let event = wire::Event::from(&Happening { at: "2026-07-28T09:00:00Z".parse().unwrap(), what });
+        describe(&event.what).map(|Line { verb, subject, detail }| (verb, subject, detail))
+    }
+
+    #[test]
+    fn the_life_of_a_task_is_told_line_by_line() {
+        let bundle = || BundleId::parse("com.example.a").unwrap();
+        let identifier = || Identifier::parse("com.example.a.b").unwrap();
+        let (request, task) = (RequestId(3), TaskId(7));
+        let usage = Usage { fuel: 12_300_000, wall: Duration::from_millis(1_200), peak_memory: 4_718_592 };
+        let ended = |outcome, comes_back| What::Ended {
+            bundle: bundle(),
+            identifier: identifier(),
+            task,
+            outcome,
+            usage,
+            comes_back,
+        };
+        let cases = [
+            (
+                What::Submitted { bundle: bundle(), identifier: identifier(), request, replaced: Some(RequestId(2)) },
+                "submitted",
+                "request 3, replaces request 2",
+            ),
+            (
+                What::Launched {
+                    bundle: bundle(),
+                    identifier: identifier(),
+                    request,
+                    task,
+                    kind: KindName::Processing,
+                    attempt: 2,
+                },
+                "launched",
+                "task 7: processing, request 3, attempt 2",
+            ),
+            (
+                ended(Outcome::Succeeded { output: b"40 images".to_vec() }, false),
+                "succeeded",
+                "task 7: 1.2 s, 12.3 M fuel, 4.5 MiB: 40 images",
+            ),
+            (
+                ended(Outcome::Expired { reason: ExpirationReason::HostStopping, returned: None }, true),
+                "expired",
+                "task 7: host-stopping, 1.2 s, 12.3 M fuel, 4.5 MiB (it comes back): stopped by force",
+            ),
+        ];
+        for (what, verb, detail) in cases {
+            assert_eq!(told(what), Some((verb.to_owned(), "com.example.a.b".to_owned(), detail.to_owned())));
+        }
+        let ready = What::Waiting { bundle: bundle(), identifier: identifier(), request, reasons: vec![] };
+        assert_eq!(told(ready), None);
+    }
+
+    #[test]
+    fn stopping_says_how_long_tasks_have() {
+        let said = |running| announce(&Notice::Stopping { running, grace_ms: 5_000 }).concat();
+        assert_eq!(said(0), "stopping");
+        assert_eq!(said(1), "stopping: 1 running task has 5 s to finish; once more to stop at once");
+        assert_eq!(said(3), "stopping: 3 running tasks have 5 s to finish; once more to stop at once");
+    }
+
+    #[test]
+    fn plain_lines_tell_progress_by_tenths() {
+        let mut display = Display { mode: Mode::Plain, running: HashMap::new(), subject_width: 0 };
+        let identifier = || wire::Text(Identifier::parse("com.example.a.b").unwrap());
+        let bundle = || wire::Text(BundleId::parse("com.example.a").unwrap());
+        let kind = wire::Text(KindName::Processing);
+        display.follow(&wire::What::Launched {
+            bundle: bundle(),
+            identifier: identifier(),
+            request: 1,
+            task: 1,
+            kind,
+            attempt: 1,
+        });
+        let told: Vec<u64> = (0..=100)
+            .filter(|&completed| {
+                let progress = wire::Progress { completed, total: 100 };
+                display.follow(&wire::What::Progressed {
+                    bundle: bundle(),
+                    identifier: identifier(),
+                    task: 1,
+                    progress,
+                })
+            })
+            .collect();
+        assert_eq!(told, [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]);
+    }
+}

@@ -1,0 +1,129 @@
+//! The composition root: opens a state folder, builds the host in it from its parts, and puts the router before it.
+
+mod grants;
+mod parts;
+mod reach;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use futures_util::Stream;
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    api::{self, Client, Closing, Router, wire},
+    clock::Clock,
+    host::Host,
+    rules::Condition,
+};
+
+pub use grants::{Plan, plan};
+pub use parts::{now, parse_assumption, parse_grant, state_folder};
+pub use reach::{Reached, reach};
+
+/// How long the server may take to finish what clients asked before the host ends all the same.
+const CLOSING_TIME: Duration = Duration::from_secs(1);
+
+/// How to open a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonOptions {
+    /// The state folder; made when it does not exist.
+    pub state: PathBuf,
+    /// Conditions stated from the start.
+    pub assumptions: Vec<(Condition, bool)>,
+    /// Whether it launches anything, or was opened only to be asked.
+    pub launching: bool,
+}
+
+/// A host in this process, in its locked state folder, with a router before it.
+pub struct Daemon {
+    host: Host,
+    router: Router,
+    clock: Arc<dyn Clock>,
+    grace: Duration,
+    socket: PathBuf,
+    closing: watch::Sender<bool>,
+    server: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// Opens the host. Errors: the state folder is in use or cannot be used, the database is corrupt, the engine cannot start.
+pub async fn open(options: DaemonOptions) -> anyhow::Result<Daemon> {
+    let socket = parts::socket(&options.state)?;
+    let parts::Parts { host, about, clock, grace } = parts::start(&options).await?;
+    let closing = watch::Sender::new(false);
+    let router = api::router(host.clone(), about, Closing::when(&closing));
+    Ok(Daemon { host, router, clock, grace, socket, closing, server: None })
+}
+
+impl Daemon {
+    /// Speaks to this host without a socket.
+    pub fn client(&self) -> Client {
+        Client::Local(self.router.clone())
+    }
+
+    /// Where others reach it once it listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What a running task has between being asked to stop and being stopped.
+    pub fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> impl Stream<Item = wire::Event> + Send + Unpin + use<> {
+        api::events(&self.host)
+    }
+
+    /// Answers others at the socket from now on.
+    pub fn listen(&mut self) -> anyhow::Result<()> {
+        let listener = api::listen_unix(&self.socket)
+            .with_context(|| format!("cannot listen at the socket {}", self.socket.display()))?;
+        let serving = api::serve_unix(self.router.clone(), listener, Closing::when(&self.closing));
+        self.server = Some(tokio::spawn(serving));
+        Ok(())
+    }
+
+    /// Installs what was planned, one bundle after the other. Errors: the first that cannot be; those before it stay.
+    pub async fn install(&self, plans: &[Plan]) -> anyhow::Result<()> {
+        for Plan { source, grants } in plans {
+            self.host.install(source, grants).await.with_context(|| format!("bundle {}", source.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Completes once nothing runs and nothing waits for anything but a later date.
+    pub async fn done(&self) -> anyhow::Result<()> {
+        Ok(self.host.done().await?)
+    }
+
+    /// Launches nothing more, expires what runs, and completes when all has ended and is recorded. Others are still answered.
+    pub async fn drain(&self) {
+        self.host.drain().await;
+    }
+
+    /// Drains, stops answering, and takes the socket away.
+    pub async fn close(mut self) {
+        self.host.drain().await;
+        self.closing.send_replace(true);
+        let Some(mut server) = self.server.take() else { return };
+        let patience = self.clock.reach(self.clock.now().uptime + CLOSING_TIME);
+        tokio::select! {
+            ended = &mut server => match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the socket failed"),
+                Err(error) => tracing::error!(%error, "the server of the socket died"),
+            },
+            () = patience => server.abort(),
+        }
+        if let Err(error) = fs::remove_file(&self.socket) {
+            tracing::warn!(socket = %self.socket.display(), %error, "the socket could not be removed");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The parts a host is made of, and what the command line needs of rooms it does not enter.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{DaemonOptions, grants::Ask};
+use crate::{
+    api::wire,
+    bundle::{self, StateFolder},
+    clock::{Clock, SystemClock},
+    conditions::{LinuxProbe, Observer},
+    config::{self, Settings},
+    engine::{EngineParts, EngineSettings, WasmEngine},
+    host::{self, Host},
+    rules::Timestamp,
+    store::{Sqlite, Store},
+};
+
+pub use crate::{bundle::parse_grant, conditions::parse_assumption};
+
+/// What a daemon is built around.
+pub(super) struct Parts {
+    pub(super) host: Host,
+    pub(super) about: wire::About,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) grace: Duration,
+}
+
+/// Locks the state folder, opens what is in it, and starts the host.
+pub(super) async fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
+    let DaemonOptions { state, assumptions, launching } = options;
+    let root = Path::new("/");
+    let settings = Settings::new(config::profile_of_machine(root));
+    let state = Arc::new(StateFolder::open(state)?);
+    let store = Store::open(Box::new(Sqlite::open(&state.database_path())?))?;
+    let clock: Arc<dyn Clock> = SystemClock::start();
+    let now = clock.now();
+    let mut observer = Observer::new(Box::new(LinuxProbe::new(root)), now);
+    for (condition, holds) in assumptions {
+        observer.state(now, *condition, *holds);
+    }
+    let engine = Arc::new(WasmEngine::start(engine_parts(&state, &settings, clock.clone())?)?);
+    let about = wire::About {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: settings.profile.to_string(),
+        state_folder: state.path().to_owned(),
+    };
+    let parts = host::Parts {
+        state,
+        clock: clock.clone(),
+        engine,
+        observer,
+        store,
+        policy: settings.policy(),
+        launching: *launching,
+    };
+    Ok(Parts { host: Host::start(parts).await?, about, clock, grace: settings.grace })
+}
+
+fn engine_parts(state: &StateFolder, settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<EngineParts> {
+    Ok(EngineParts {
+        clock,
+        control: tokio::runtime::Handle::current(),
+        components: state.components.try_clone()?,
+        cache: state.cache.try_clone()?,
+        data: state.data.try_clone()?,
+        logs: state.logs.try_clone()?,
+        tmp: state.tmp.try_clone()?,
+        settings: EngineSettings {
+            slots: settings.slots,
+            log_limit: settings.log_bytes,
+            output_limit: settings.output_bytes,
+            ..EngineSettings::default()
+        },
+    })
+}
+
+/// The state folder when none is named.
+pub fn state_folder() -> anyhow::Result<PathBuf> {
+    Ok(config::default_state_folder()?)
+}
+
+/// Where the host of a state folder is reached.
+pub(super) fn socket(state: &Path) -> anyhow::Result<PathBuf> {
+    Ok(StateFolder::socket_path(state)?)
+}
+
+/// Whether some process has the state folder open.
+pub(super) fn is_in_use(state: &Path) -> anyhow::Result<bool> {
+    Ok(StateFolder::is_in_use(state)?)
+}
+
+pub(super) fn clock() -> Arc<dyn Clock> {
+    SystemClock::start()
+}
+
+/// The date and time, for floors that are said as a length of time.
+pub fn now() -> Timestamp {
+    clock().now().wall
+}
+
+/// Reads what the bundle at `source` asks for.
+pub(super) fn ask(source: &Path) -> anyhow::Result<Ask> {
+    let manifest = bundle::read_folder(source)?.manifest;
+    let directories = manifest.directories.into_iter().map(|ask| ask.name).collect();
+    Ok(Ask { bundle: manifest.id.to_string(), directories })
+}
