@@ -56,21 +56,22 @@ fn a_hundred_spinners_end_on_time_and_innocent_tasks_get_through() {
     }
     // Until none of them is a newcomer any more: what arrives together with a hundred others waits among them.
     clock::pause(time * 2 / 3);
-    let mut slowest = Duration::ZERO;
-    for _ in 0..20 {
+    let mut innocent_times = Vec::new();
+    for _ in 0..21 {
         let innocent = house.launch("succeeds", allowance());
         let (end, usage, before) = house.end(innocent);
         assert_eq!(end, returned("some input"));
         assert!(before.is_empty(), "a spinner ended early");
-        slowest = slowest.max(usage.wall);
+        innocent_times.push(usage.wall);
     }
     let mut latest = Duration::ZERO;
     for _ in 0..SPINNERS {
         let Heard::Ended(_, End::Stopped, usage) = house.next() else { panic!("a spinner is stopped") };
         latest = latest.max(usage.wall.saturating_sub(time + SOON));
     }
-    let measured = format!("the slowest innocent task took {slowest:?}, the latest spinner was {latest:?} late");
-    assert!(slowest < time / 4 && latest < COARSE, "{measured}");
+    innocent_times.sort();
+    // The median, because a machine that is busy with other things holds up a single task as it likes.
+    assert!(innocent_times[10] < time / 10 && latest < COARSE, "{innocent_times:?}; the latest spinner: {latest:?}");
 }
 
 #[test]
