@@ -26,8 +26,8 @@ const SOCKET_PATH_LIMIT: usize = 107;
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
-    /// Components by digest.
-    components: Dir,
+    /// Components by digest, as `<digest>.wasm`.
+    pub components: Dir,
     /// Each bundle's `/data`, by bundle id.
     pub data: Dir,
     /// Each task's log, by `log_name`.

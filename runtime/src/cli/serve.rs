@@ -23,7 +23,7 @@ pub(super) async fn serve(given: &Given, command: Serve) -> anyhow::Result<ExitC
     let Serve { bundles, grants, assumptions, exit_when_done } = command;
     let plans = daemon::plan(&bundles, &grants)?;
     let mut signals = Signals::new()?;
-    let mut daemon = daemon::open(DaemonOptions { state: given.state_folder()?, assumptions, launching: true })?;
+    let mut daemon = daemon::open(DaemonOptions { state: given.state_folder()?, assumptions, launching: true }).await?;
     let mut display = Display::new(given.json);
     let served = match daemon.listen() {
         Ok(()) => run(&daemon, &plans, exit_when_done, &mut display, &mut signals).await,

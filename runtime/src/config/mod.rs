@@ -8,35 +8,14 @@ use std::{
 
 use etcetera::base_strategy::{BaseStrategy, Xdg};
 
-use crate::conditions;
+use crate::{
+    conditions,
+    rules::{Allowance, Policy, Profile},
+};
 
-/// A named policy: what a host allows, and when it lets work run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
-    /// A machine that people carry or sit at: few requests per bundle, as in the original framework.
-    Device,
-    /// A machine that serves: the same contract, with room for queues.
-    Server,
-}
-
-impl Profile {
-    pub const ALL: &'static [Profile] = &[Profile::Device, Profile::Server];
-
-    /// A machine with a battery is a device. `root` is `/`, or a recorded tree.
-    pub fn of_machine(root: &Path) -> Profile {
-        if conditions::has_battery(root) { Profile::Device } else { Profile::Server }
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Profile::Device => "device",
-            Profile::Server => "server",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Profile> {
-        Profile::ALL.iter().copied().find(|profile| profile.as_str() == word)
-    }
+/// A machine with a battery is a device, another one a server. `root` is `/`, or a recorded tree.
+pub fn profile_of_machine(root: &Path) -> Profile {
+    if conditions::has_battery(root) { Profile::Device } else { Profile::Server }
 }
 
 /// One row of the table of defaults, for the documentation.
@@ -82,13 +61,13 @@ settings! {
     slots: usize = count(64), "tasks";
 
     /// How many app-refresh requests one bundle may have pending under the profile `device`.
-    device_pending_app_refresh: usize = count(1), "requests";
+    device_pending_app_refresh: u64 = count(1), "requests";
     /// How many processing requests one bundle may have pending under the profile `device`.
-    device_pending_processing: usize = count(10), "requests";
+    device_pending_processing: u64 = count(10), "requests";
     /// How many app-refresh requests one bundle may have pending under the profile `server`.
-    server_pending_app_refresh: usize = count(1_000_000), "requests";
+    server_pending_app_refresh: u64 = count(1_000_000), "requests";
     /// How many processing requests one bundle may have pending under the profile `server`.
-    server_pending_processing: usize = count(1_000_000), "requests";
+    server_pending_processing: u64 = count(1_000_000), "requests";
 
     /// How long an app-refresh task may run until it is asked to stop.
     app_refresh_time: Duration = seconds(30), "s";
@@ -113,11 +92,11 @@ settings! {
     interruptions: u32 = count(5), "times";
 
     /// How long the input of a request may be.
-    input_bytes: u64 = kibibytes(64), "KiB";
+    input_bytes: usize = kibibytes(64), "KiB";
     /// How long the output of a task may be.
-    output_bytes: u64 = mebibytes(1), "MiB";
+    output_bytes: usize = mebibytes(1), "MiB";
     /// How long the checkpoint of an identifier may be.
-    checkpoint_bytes: u64 = mebibytes(1), "MiB";
+    checkpoint_bytes: usize = mebibytes(1), "MiB";
     /// How much of what a task writes to its standard output and error is kept.
     log_bytes: u64 = mebibytes(1), "MiB";
 
@@ -128,6 +107,41 @@ settings! {
 
     /// How often the machine's conditions are looked at while something waits for them.
     conditions_every: Duration = seconds(5), "s";
+}
+
+/// The most identifiers one request may run after.
+const RUN_AFTER: usize = 16;
+
+impl Settings {
+    /// The numbers the rules go by.
+    pub fn policy(&self) -> Policy {
+        let (pending_app_refresh, pending_processing) = match self.profile {
+            Profile::Device => (self.device_pending_app_refresh, self.device_pending_processing),
+            Profile::Server => (self.server_pending_app_refresh, self.server_pending_processing),
+        };
+        let allowance = |time, fuel, memory| Allowance {
+            time: Some(time),
+            grace: self.grace,
+            fuel,
+            grace_fuel: self.grace_fuel,
+            memory,
+        };
+        Policy {
+            profile: self.profile,
+            slots: self.slots,
+            pending_app_refresh,
+            pending_processing,
+            app_refresh: allowance(self.app_refresh_time, self.app_refresh_fuel, self.app_refresh_memory),
+            processing: allowance(self.processing_time, self.processing_fuel, self.processing_memory),
+            launches: self.interruptions + 1,
+            input: self.input_bytes,
+            checkpoint: self.checkpoint_bytes,
+            run_after: RUN_AFTER,
+            sampling: self.conditions_every,
+            history_tasks: self.history_tasks,
+            history_age: self.history_time,
+        }
+    }
 }
 
 fn count<T>(number: T) -> T {
@@ -146,11 +160,11 @@ fn days(number: u64) -> Duration {
     minutes(number * 24 * 60)
 }
 
-fn kibibytes(number: u64) -> u64 {
+fn kibibytes<T: std::ops::Shl<u32, Output = T>>(number: T) -> T {
     number << 10
 }
 
-fn mebibytes(number: u64) -> u64 {
+fn mebibytes<T: std::ops::Shl<u32, Output = T>>(number: T) -> T {
     number << 20
 }
 
@@ -192,11 +206,11 @@ mod tests {
     #[test]
     fn a_battery_makes_a_device() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(Profile::of_machine(root.path()), Profile::Server);
+        assert_eq!(profile_of_machine(root.path()), Profile::Server);
         let battery = root.path().join("sys/class/power_supply/BAT0");
         fs::create_dir_all(&battery).unwrap();
         fs::write(battery.join("type"), "Battery\n").unwrap();
-        assert_eq!(Profile::of_machine(root.path()), Profile::Device);
+        assert_eq!(profile_of_machine(root.path()), Profile::Device);
     }
 
     #[test]

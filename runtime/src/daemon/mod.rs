@@ -52,9 +52,9 @@ pub struct Daemon {
 }
 
 /// Opens the host. Errors: the state folder is in use or cannot be used, the database is corrupt, the engine cannot start.
-pub fn open(options: DaemonOptions) -> anyhow::Result<Daemon> {
+pub async fn open(options: DaemonOptions) -> anyhow::Result<Daemon> {
     let socket = parts::socket(&options.state)?;
-    let parts::Parts { host, about, clock, grace } = parts::start(&options)?;
+    let parts::Parts { host, about, clock, grace } = parts::start(&options).await?;
     let closing = watch::Sender::new(false);
     let router = api::router(host.clone(), about, Closing::when(&closing));
     Ok(Daemon { host, router, clock, grace, socket, closing, server: None })

@@ -11,9 +11,12 @@ use crate::{
     api::wire,
     bundle::{self, StateFolder},
     clock::{Clock, SystemClock},
-    config,
-    host::Host,
+    conditions::{LinuxProbe, Observer},
+    config::{self, Settings},
+    engine::{EngineParts, EngineSettings, WasmEngine},
+    host::{self, Host},
     rules::Timestamp,
+    store::{Sqlite, Store},
 };
 
 pub use crate::{bundle::parse_grant, conditions::parse_assumption};
@@ -27,9 +30,53 @@ pub(super) struct Parts {
 }
 
 /// Locks the state folder, opens what is in it, and starts the host.
-pub(super) fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
-    let _ = options;
-    unimplemented!("built when the rooms meet")
+pub(super) async fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
+    let DaemonOptions { state, assumptions, launching } = options;
+    let root = Path::new("/");
+    let settings = Settings::new(config::profile_of_machine(root));
+    let state = Arc::new(StateFolder::open(state)?);
+    let store = Store::open(Box::new(Sqlite::open(&state.database_path())?))?;
+    let clock: Arc<dyn Clock> = SystemClock::start();
+    let now = clock.now();
+    let mut observer = Observer::new(Box::new(LinuxProbe::new(root)), now);
+    for (condition, holds) in assumptions {
+        observer.state(now, *condition, *holds);
+    }
+    let engine = Arc::new(WasmEngine::start(engine_parts(&state, &settings, clock.clone())?)?);
+    let about = wire::About {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: settings.profile.to_string(),
+        state_folder: state.path().to_owned(),
+    };
+    let parts = host::Parts {
+        state,
+        clock: clock.clone(),
+        engine,
+        observer,
+        store,
+        policy: settings.policy(),
+        launching: *launching,
+    };
+    Ok(Parts { host: Host::start(parts).await?, about, clock, grace: settings.grace })
+}
+
+fn engine_parts(state: &StateFolder, settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<EngineParts> {
+    Ok(EngineParts {
+        clock,
+        control: tokio::runtime::Handle::current(),
+        components: state.components.try_clone()?,
+        cache: state.cache.try_clone()?,
+        data: state.data.try_clone()?,
+        logs: state.logs.try_clone()?,
+        tmp: state.tmp.try_clone()?,
+        settings: EngineSettings {
+            slots: settings.slots,
+            log_limit: settings.log_bytes,
+            output_limit: settings.output_bytes,
+            ..EngineSettings::default()
+        },
+    })
 }
 
 /// The state folder when none is named.

@@ -37,7 +37,7 @@ pub async fn reach(state: &Path) -> anyhow::Result<Reached> {
     let deadline = clock.now().uptime + PATIENCE;
     loop {
         if !parts::is_in_use(state)? {
-            match open(DaemonOptions { state: state.to_owned(), assumptions: Vec::new(), launching: false }) {
+            match open(DaemonOptions { state: state.to_owned(), assumptions: Vec::new(), launching: false }).await {
                 Ok(daemon) => return Ok(Reached { client: daemon.client(), opened: Some(daemon) }),
                 // Somebody was quicker: then that one may be asked.
                 Err(_) if parts::is_in_use(state)? => {}

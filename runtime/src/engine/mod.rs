@@ -1,6 +1,24 @@
 //! Where guests run. The port is here; the wasmtime engine stands beside it, and a scripted one serves the scheduler's tests.
 //! The engine never decides: it launches what it is told, meters it, passes on what a guest asks, and stops it on time.
 
+mod cache;
+mod call;
+mod contract;
+mod deadlines;
+mod ending;
+mod epoch;
+mod fault;
+mod folders;
+mod gate;
+mod imports;
+mod link;
+mod linked;
+mod log;
+mod meter;
+mod settings;
+mod wasm;
+mod watch;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
@@ -11,6 +29,13 @@ use crate::{
         Allowance, BundleId, End, ExpirationReason, Identifier, Kind, Pattern, Progress, Refusal, Request, Submission,
         TaskId, Usage,
     },
+};
+
+#[doc(hidden)]
+pub use self::link::tuned;
+pub use self::{
+    settings::EngineSettings,
+    wasm::{EngineError, EngineParts, WasmEngine},
 };
 
 /// One task to run.

@@ -1,33 +1,29 @@
 //! `Host`, the one door for every surface: whatever a person or program may ask of a host goes through here.
 
-use std::path::{Path, PathBuf};
+mod error;
+mod install;
 
-use tokio::sync::broadcast;
+use std::{path::PathBuf, sync::Arc};
 
-use crate::rules::{BundleId, Condition, Identifier, TaskId};
+use tokio::sync::{Mutex, broadcast};
+
+pub use self::error::HostError;
 pub use crate::rules::{
-    Conditions, Happening, Refusal, RefusalCode, Request, RequestRecord, Submission, TaskFilter, TaskRecord, Waiting,
-    What, Why,
+    Conditions, Happening, Policy, Refusal, RefusalCode, Request, RequestRecord, Submission, TaskFilter, TaskRecord,
+    Waiting, What, Why,
+};
+use crate::{
+    bundle::StateFolder,
+    clock::Clock,
+    conditions::Observer,
+    engine::Engine,
+    rules::{BundleId, CancelCause, Condition, Identifier, TaskId},
+    scheduler::{self, Core, Event, Mailbox, Scheduler},
+    store::Store,
 };
 
-/// What a host could not do. Each message names the thing and the mend.
-#[derive(Debug, thiserror::Error)]
-pub enum HostError {
-    /// A bundle could not be read, checked or installed; nothing changed.
-    #[error("{0}")]
-    Bundle(String),
-    #[error(transparent)]
-    Refused(Refusal),
-    /// No such bundle, task, or identifier; the message names it and what is near.
-    #[error("{0}")]
-    NotFound(String),
-    /// The store could not be read or written.
-    #[error("{0}")]
-    Store(String),
-    /// The host is stopping or has stopped.
-    #[error("the host is stopping")]
-    Stopping,
-}
+/// How many happenings a slow watcher may fall behind before it loses the oldest.
+const HAPPENINGS_KEPT: usize = 4_096;
 
 /// The answer to an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,87 +58,160 @@ pub struct Uninstalled {
     pub expired: u64,
 }
 
+/// What a host is made of. Every port may be an embedder's own.
+pub struct Parts {
+    pub state: Arc<StateFolder>,
+    pub clock: Arc<dyn Clock>,
+    pub engine: Arc<dyn Engine>,
+    pub observer: Observer,
+    pub store: Store,
+    pub policy: Policy,
+    /// False opens the state for questions and submissions only: nothing is launched, no idle bundle is activated.
+    pub launching: bool,
+}
+
 /// A running host. Cheap to clone; every clone is the same host.
 #[derive(Clone)]
-pub struct Host {}
+pub struct Host {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    mailbox: Mailbox,
+    scheduler: std::sync::Mutex<Scheduler>,
+    happenings: broadcast::Sender<Arc<Happening>>,
+    engine: Arc<dyn Engine>,
+    state: Arc<StateFolder>,
+    clock: Arc<dyn Clock>,
+    policy: Policy,
+    /// One bundle is installed or uninstalled at a time.
+    installing: Mutex<()>,
+}
 
 impl Host {
-    /// Installs the bundle in `source` (a folder, or its `idlewild.toml`), binding each `(name, folder)`. Atomic.
-    pub async fn install(&self, source: &Path, grants: &[(String, PathBuf)]) -> Result<Installed, HostError> {
-        let _ = (source, grants);
-        unimplemented!()
+    /// Takes up what the state holds and starts the scheduler; a bundle with nothing pending is activated.
+    pub async fn start(parts: Parts) -> Result<Host, HostError> {
+        let Parts { state, clock, engine, observer, mut store, policy, launching } = parts;
+        let policy = Policy { slots: policy.slots.min(engine.slots()), ..policy };
+        let bundles = store.bundles()?.into_iter().map(install::restore).collect::<Result<_, _>>()?;
+        let mailbox = Mailbox::new(clock.clone());
+        let (happenings, _) = broadcast::channel(HAPPENINGS_KEPT);
+        let tell = happenings.clone();
+        let logs = state.clone();
+        let parts = scheduler::Parts {
+            policy: policy.clone(),
+            store,
+            observer,
+            engine: engine.clone(),
+            services: Arc::new(mailbox.clone()),
+            bundles,
+            launching,
+            tell: Box::new(move |happening| {
+                // Nobody may be watching.
+                let _ = tell.send(Arc::new(happening));
+            }),
+            forget: Box::new(move |tasks| forget_logs(&logs, tasks)),
+        };
+        let core = Core::new(clock.now(), parts)?;
+        let scheduler = Scheduler::start(core, mailbox.clone(), clock.clone())
+            .map_err(|error| HostError::Store(format!("no thread for the scheduler: {error}")))?;
+        let inner = Inner {
+            mailbox,
+            scheduler: std::sync::Mutex::new(scheduler),
+            happenings,
+            engine,
+            state,
+            clock,
+            policy,
+            installing: Mutex::new(()),
+        };
+        let host = Host { inner: Arc::new(inner) };
+        if launching {
+            host.activate_idle().await?;
+        }
+        Ok(host)
     }
 
-    pub async fn uninstall(&self, bundle: &BundleId) -> Result<Uninstalled, HostError> {
-        let _ = bundle;
-        unimplemented!()
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.inner.policy
     }
 
-    pub async fn bundles(&self) -> Result<Vec<BundleView>, HostError> {
-        unimplemented!()
-    }
-
-    /// Submits a request on behalf of a person. Errors: `Refused`, or `NotFound` when no bundle handles the identifier.
+    /// Submits a request on behalf of a person. Errors: `Refused`, or `NotFound` when no bundle permits the identifier.
     pub async fn submit(&self, request: Request) -> Result<Submission, HostError> {
-        let _ = request;
-        unimplemented!()
+        Ok(self.inner.mailbox.call(|reply| Event::Submit { bundle: None, request, reply }).await?)
     }
 
-    /// Cancels the identifier's pending requests; says how many.
+    /// Cancels the identifier's pending requests; says how many. A running task goes on.
     pub async fn cancel(&self, identifier: &Identifier) -> Result<u64, HostError> {
-        let _ = identifier;
-        unimplemented!()
+        self.why(identifier).await?;
+        let identifier = Some(identifier.clone());
+        let cancel = |reply| Event::Cancel { bundle: None, identifier, cause: CancelCause::Person, reply };
+        Ok(self.inner.mailbox.call(cancel).await?)
     }
 
-    /// Pending requests with their reasons, oldest first, at most `limit`.
+    /// Pending requests with their reasons, by identifier, at most `limit`.
     pub async fn pending(&self, limit: usize) -> Result<Vec<Waiting>, HostError> {
-        let _ = limit;
-        unimplemented!()
+        Ok(self.inner.mailbox.ask(move |now, core| core.waiting(now, limit)).await?)
     }
 
     pub async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskRecord>, HostError> {
-        let _ = filter;
-        unimplemented!()
+        Ok(self.inner.mailbox.ask(move |_, core| core.tasks(&filter)).await?)
     }
 
     pub async fn task(&self, task: TaskId) -> Result<TaskRecord, HostError> {
-        let _ = task;
-        unimplemented!()
+        let record = self.inner.mailbox.ask(move |_, core| core.task(task)).await?;
+        record.ok_or_else(|| {
+            HostError::NotFound(format!("no task {task} is known: `idlewild tasks` lists those that history keeps"))
+        })
     }
 
-    /// What the task wrote to stdout and stderr, as bytes.
+    /// What the task wrote to stdout and stderr so far, as bytes.
     pub async fn log(&self, task: TaskId) -> Result<Vec<u8>, HostError> {
-        let _ = task;
-        unimplemented!()
+        self.task(task).await?;
+        let log = self.inner.state.read_log(task);
+        log.map(Option::unwrap_or_default)
+            .map_err(|error| HostError::Store(format!("the log of task {task} cannot be read: {error}")))
     }
 
+    /// Why the identifier's requests are not running, what of it runs, and how its last task ended.
     pub async fn why(&self, identifier: &Identifier) -> Result<Why, HostError> {
-        let _ = identifier;
-        unimplemented!()
+        let identifier = identifier.clone();
+        Ok(self.inner.mailbox.ask(move |now, core| core.why(now, &identifier)).await?)
     }
 
+    /// What the machine is like, read anew.
     pub async fn conditions(&self) -> Result<Conditions, HostError> {
-        unimplemented!()
+        Ok(self.inner.mailbox.ask(|now, core| Ok(core.look_now(now))).await?)
     }
 
     /// States a condition by hand; none gives it back to the machine's own reading.
     pub async fn state_condition(&self, condition: Condition, holds: Option<bool>) -> Result<Conditions, HostError> {
-        let _ = (condition, holds);
-        unimplemented!()
+        Ok(self.inner.mailbox.call(|reply| Event::StateCondition { condition, holds, reply }).await?)
     }
 
     /// What happens from now on. A receiver that falls behind loses the oldest, and is told so.
-    pub fn happenings(&self) -> broadcast::Receiver<std::sync::Arc<Happening>> {
-        unimplemented!()
+    pub fn happenings(&self) -> broadcast::Receiver<Arc<Happening>> {
+        self.inner.happenings.subscribe()
     }
 
     /// Completes once nothing runs and nothing waits for anything but a later date.
     pub async fn done(&self) -> Result<(), HostError> {
-        unimplemented!()
+        Ok(self.inner.mailbox.call(|reply| Event::Done { reply }).await?)
     }
 
     /// Launches nothing more, expires what runs with host-stopping, waits until all has ended (at most the grace), and stops.
     pub async fn drain(&self) {
-        unimplemented!()
+        // The one error is that it has stopped already.
+        let _ = self.inner.mailbox.call(|reply| Event::Drain { reply }).await;
+        self.inner.scheduler.lock().unwrap_or_else(std::sync::PoisonError::into_inner).stop();
+    }
+}
+
+fn forget_logs(state: &StateFolder, tasks: &[TaskId]) {
+    for task in tasks {
+        if let Err(error) = state.remove_log(*task) {
+            tracing::warn!(%task, %error, "log-not-removed");
+        }
     }
 }

@@ -90,7 +90,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::EarliestBegin { at } => write!(f, "it may not begin before {at:.0}"),
-            Reason::RunAfter { identifier } => write!(f, "it runs after {identifier}, which has not succeeded yet"),
+            Reason::RunAfter { identifier } => write!(f, "it runs after {identifier} has succeeded"),
             Reason::Behind { request } => {
                 write!(f, "request {request} of the same identifier is not finished")
             }

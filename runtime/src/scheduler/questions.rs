@@ -1,16 +1,29 @@
 //! What the scheduler answers about itself, without changing anything.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use super::{
     core::{Core, lane_of},
     event::SchedulerError,
     requests::older,
 };
 use crate::{
+    bundle::Bundle,
     rules::*,
-    store::{StoreError, StoredRequest},
+    store::{BundleRow, StoreError, StoredRequest},
 };
 
 impl Core {
+    /// Every installed bundle.
+    pub fn bundles(&self) -> BTreeMap<BundleId, Arc<Bundle>> {
+        self.bundles.iter().map(|(id, installed)| (id.clone(), installed.bundle.clone())).collect()
+    }
+
+    /// Every installed bundle, as the store keeps it.
+    pub fn bundle_rows(&mut self) -> Result<Vec<BundleRow>, SchedulerError> {
+        Ok(self.store.bundles()?)
+    }
+
     /// Pending requests with the reasons why they are not running, by identifier, at most `limit`.
     pub fn waiting(&mut self, now: Now, limit: usize) -> Result<Vec<Waiting>, SchedulerError> {
         let pending = self.store.pending(None, limit)?;

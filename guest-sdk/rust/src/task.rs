@@ -1,0 +1,167 @@
+//! The running task, as its handler sees it.
+
+use std::{error::Error, fmt, time::Duration};
+
+use crate::{
+    Kind,
+    bindings::idlewild::background_tasks::{task as host, types},
+};
+
+/// The running task: what it was asked for, what it may still use, and what it tells the host.
+#[derive(Debug)]
+pub struct Task {
+    identifier: String,
+    input: Vec<u8>,
+}
+
+impl Task {
+    pub(crate) fn new(identifier: String, input: Vec<u8>) -> Task {
+        Task { identifier, input }
+    }
+
+    /// The identifier that was requested: for a wildcard handler, the whole name.
+    pub fn identifier(&self) -> &str {
+        &self.identifier
+    }
+
+    /// The bytes given with the request.
+    pub fn input(&self) -> &[u8] {
+        &self.input
+    }
+
+    /// The number the host gave this task.
+    pub fn id(&self) -> String {
+        host::id()
+    }
+
+    /// The kind of the request, with the values it was submitted with.
+    pub fn kind(&self) -> Kind {
+        host::kind().into()
+    }
+
+    /// How often its request has been launched: 1 the first time, more after an interruption or a retry.
+    pub fn attempt(&self) -> u32 {
+        host::attempt()
+    }
+
+    /// Time until the task is asked to stop; zero once it has been asked. `None`: no time limit.
+    pub fn time_remaining(&self) -> Option<Duration> {
+        host::time_remaining().map(Duration::from_millis)
+    }
+
+    /// Fuel until the task is asked to stop, in units of the host's engine, which do not compare between hosts.
+    pub fn fuel_remaining(&self) -> u64 {
+        host::fuel_remaining()
+    }
+
+    /// Why the task is asked to stop, once it is. It then has a grace period of some seconds to save what it has and return.
+    pub fn expiration(&self) -> Option<ExpirationReason> {
+        host::expiration().map(Into::into)
+    }
+
+    /// Whether the task is asked to stop. It costs little: ask between two pieces of work.
+    pub fn is_expiring(&self) -> bool {
+        self.expiration().is_some()
+    }
+
+    /// Tells how far the task is, in units of its choice; a total of 0 means that it is not known yet. The host keeps the latest.
+    pub fn set_progress(&self, completed: u64, total: u64) {
+        host::set_progress(completed, total);
+    }
+
+    /// Says anew what is being done, for people who watch. Both are replaced.
+    pub fn update_title(&self, title: &str, subtitle: &str) {
+        host::update_title(title, subtitle);
+    }
+
+    /// What an earlier launch of this identifier saved, if none has succeeded since.
+    pub fn checkpoint(&self) -> Option<Vec<u8>> {
+        host::checkpoint()
+    }
+
+    /// Keeps bytes for the next launch of this identifier, in place of what was saved before, until a launch succeeds.
+    ///
+    /// Errors: there are more than the host allows, or they could not be written. What was saved before then still stands.
+    pub fn save_checkpoint(&self, checkpoint: impl AsRef<[u8]>) -> Result<(), CheckpointError> {
+        host::save_checkpoint(checkpoint.as_ref()).map_err(|message| CheckpointError { message })
+    }
+}
+
+/// Why a task is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExpirationReason {
+    /// It has used the time its kind allows.
+    TimeLimit,
+    /// It has used the fuel its kind allows; a little is left to end cleanly.
+    FuelLimit,
+    /// What it needs of the machine is gone.
+    ConditionsLost,
+    /// A person or a program cancelled it.
+    Cancelled,
+    /// A continued task whose progress stood still for too long.
+    NoProgress,
+    /// Its place is needed by work that goes first.
+    Preempted,
+    /// Its bundle is being uninstalled.
+    BundleRemoved,
+    /// The host is shutting down; the request comes back when it starts again.
+    HostStopping,
+}
+
+impl ExpirationReason {
+    /// The word of the contract, such as `time-limit`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ExpirationReason::TimeLimit => "time-limit",
+            ExpirationReason::FuelLimit => "fuel-limit",
+            ExpirationReason::ConditionsLost => "conditions-lost",
+            ExpirationReason::Cancelled => "cancelled",
+            ExpirationReason::NoProgress => "no-progress",
+            ExpirationReason::Preempted => "preempted",
+            ExpirationReason::BundleRemoved => "bundle-removed",
+            ExpirationReason::HostStopping => "host-stopping",
+        }
+    }
+}
+
+impl fmt::Display for ExpirationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<types::ExpirationReason> for ExpirationReason {
+    fn from(reason: types::ExpirationReason) -> ExpirationReason {
+        match reason {
+            types::ExpirationReason::TimeLimit => ExpirationReason::TimeLimit,
+            types::ExpirationReason::FuelLimit => ExpirationReason::FuelLimit,
+            types::ExpirationReason::ConditionsLost => ExpirationReason::ConditionsLost,
+            types::ExpirationReason::Cancelled => ExpirationReason::Cancelled,
+            types::ExpirationReason::NoProgress => ExpirationReason::NoProgress,
+            types::ExpirationReason::Preempted => ExpirationReason::Preempted,
+            types::ExpirationReason::BundleRemoved => ExpirationReason::BundleRemoved,
+            types::ExpirationReason::HostStopping => ExpirationReason::HostStopping,
+        }
+    }
+}
+
+/// A checkpoint that was not kept: too large, or not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointError {
+    /// One sentence for people.
+    pub message: String,
+}
+
+impl fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for CheckpointError {}
+
+impl From<CheckpointError> for String {
+    fn from(error: CheckpointError) -> String {
+        error.message
+    }
+}

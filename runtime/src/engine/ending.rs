@@ -1,0 +1,61 @@
+//! The end of a task, told exactly once: when its call returns, when it is stopped, when the engine stops under it, and when
+//! the host's own code fails while it runs.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use crate::{
+    clock::Clock,
+    rules::{End, TaskId, Usage},
+};
+
+use super::{
+    Services,
+    deadlines::{Deadlines, Key},
+    folders::Scratch,
+    wasm::Running,
+    watch::Watch,
+};
+
+/// Tells the end when it is dropped, after everything else of the task is gone.
+pub(super) struct Ending {
+    pub(super) task: TaskId,
+    /// Uptime at the launch.
+    pub(super) started: Duration,
+    pub(super) deadline: Option<Key>,
+    /// How the call ended; none while it runs.
+    pub(super) end: Option<End>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) scratch: Scratch,
+    pub(super) services: Arc<dyn Services>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) deadlines: Arc<Deadlines>,
+    pub(super) running: Running,
+}
+
+impl Ending {
+    /// What the call itself needs of it.
+    pub(super) fn parts(&self) -> (Duration, Arc<dyn Services>) {
+        (self.started, self.services.clone())
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let end = self.end.take().unwrap_or_else(|| match thread::panicking() {
+            true => End::Trapped("the host itself failed while the guest ran; its own log says how".to_owned()),
+            false => End::Stopped,
+        });
+        if let Some(key) = self.deadline {
+            self.deadlines.clear(key);
+        }
+        self.scratch.remove();
+        self.running.remove(self.task);
+        self.watch.close();
+        let usage = Usage {
+            fuel: self.watch.tally.fuel(),
+            wall: self.clock.now().uptime.saturating_sub(self.started),
+            peak_memory: self.watch.tally.peak_memory(),
+        };
+        self.services.ended(self.task, end, usage);
+    }
+}

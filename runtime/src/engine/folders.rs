@@ -1,0 +1,132 @@
+//! The folders a guest sees: `/data`, `/tmp`, and what the operator granted. They are opened when a guest first asks for
+//! them, so that a task without files costs no system call.
+//!
+//! wasmtime-wasi opens a folder by path. The path given is the handle's own below `/proc/self/fd`, so the authority stays
+//! with the handle: no link that is set up in between can lead elsewhere. Inside, wasmtime-wasi resolves names beneath the
+//! folder and refuses links that lead out of it.
+
+use std::{
+    io,
+    os::fd::AsRawFd,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use cap_std::{ambient_authority, fs::Dir};
+use wasmtime_wasi::{FsPerms, WasiCtx, filesystem::WasiFilesystemCtx};
+
+use crate::{
+    bundle::{Access, Bundle, Grant},
+    rules::BundleId,
+};
+
+/// Below the state folder: where every bundle's `/data` and every running task's `/tmp` are.
+pub(super) struct Places {
+    pub(super) data: Dir,
+    pub(super) tmp: Arc<Dir>,
+}
+
+/// What one call may open.
+pub(super) struct Folders {
+    places: Arc<Places>,
+    bundle: BundleId,
+    grants: Vec<(Grant, Dir)>,
+    scratch: Scratch,
+}
+
+/// The `/tmp` of one call. It is shared so that it can be removed after its guest, wherever the guest was stopped.
+#[derive(Clone)]
+pub(super) struct Scratch {
+    shared: Arc<Mutex<Option<String>>>,
+    places: Arc<Places>,
+    name: Arc<str>,
+}
+
+impl Folders {
+    /// Opens what was granted. Errors: the grant that cannot be opened, named.
+    pub(super) fn open(places: &Arc<Places>, bundle: &Bundle, scratch: Scratch) -> Result<Folders, String> {
+        let grants = bundle.grants.iter().map(open_grant).collect::<Result<_, _>>()?;
+        Ok(Folders { places: places.clone(), bundle: bundle.manifest.id.clone(), grants, scratch })
+    }
+
+    /// Makes them all visible to a guest.
+    pub(super) fn show(&self) -> wasmtime::Result<WasiFilesystemCtx> {
+        let mut builder = WasiCtx::builder();
+        for (grant, folder) in &self.grants {
+            let permissions = match grant.access {
+                Access::Read => FsPerms::ReadOnly,
+                Access::Write => FsPerms::ReadWrite,
+            };
+            builder.preopened_dir(handle_path(folder), format!("/{}", grant.name), permissions)?;
+        }
+        let data = open_or_create(&self.places.data, self.bundle.as_str())
+            .map_err(|error| wasmtime::format_err!("`/data` cannot be opened: {error}"))?;
+        builder.preopened_dir(handle_path(&data), "/data", FsPerms::ReadWrite)?;
+        let tmp = self.scratch.create().map_err(|error| wasmtime::format_err!("`/tmp` cannot be made: {error}"))?;
+        builder.preopened_dir(handle_path(&tmp), "/tmp", FsPerms::ReadWrite)?;
+        Ok(builder.build().filesystem().clone())
+    }
+}
+
+impl Scratch {
+    /// The `/tmp` of the call `name`; nothing is made yet.
+    pub(super) fn new(places: &Arc<Places>, name: &str) -> Scratch {
+        Scratch { shared: Arc::default(), places: places.clone(), name: name.into() }
+    }
+
+    /// Whether there is something to remove.
+    pub(super) fn exists(&self) -> bool {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Removes the folder and all in it. Links in it are removed, never followed.
+    pub(super) fn remove(&self) {
+        let Some(name) = self.shared.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        if let Err(error) = self.places.tmp.remove_dir_all(&name) {
+            tracing::warn!(folder = name, %error, "a task's /tmp cannot be removed; it is removed at the next start");
+        }
+    }
+
+    fn create(&self) -> io::Result<Dir> {
+        let mut made = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        self.places.tmp.create_dir(&*self.name)?;
+        *made = Some(self.name.to_string());
+        self.places.tmp.open_dir(&*self.name)
+    }
+}
+
+/// Removes what calls of an earlier life left in `/tmp`.
+pub(super) fn clear(tmp: &Dir) -> io::Result<()> {
+    for entry in tmp.entries()? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => tmp.remove_dir_all(entry.file_name())?,
+            false => tmp.remove_file(entry.file_name())?,
+        }
+    }
+    Ok(())
+}
+
+fn open_grant(grant: &Grant) -> Result<(Grant, Dir), String> {
+    let folder = Dir::open_ambient_dir(&grant.path, ambient_authority()).map_err(|error| {
+        format!("the folder granted as `{}`, {}, cannot be opened: {error}", grant.name, grant.path.display())
+    })?;
+    Ok((grant.clone(), folder))
+}
+
+fn open_or_create(parent: &Dir, name: &str) -> io::Result<Dir> {
+    match parent.open_dir(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match parent.create_dir(name) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            parent.open_dir(name)
+        }
+        opened => opened,
+    }
+}
+
+fn handle_path(folder: &Dir) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+}

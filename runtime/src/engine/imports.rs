@@ -1,0 +1,241 @@
+//! What a guest may call: one context struct per call, and the contract's imports on it.
+//! Which functions answer depends on which export runs: `register` may ask nothing, `activate` may speak to the scheduler,
+//! and only `launch` has a task.
+
+use std::{sync::Arc, time::Duration};
+
+use wasmtime::{UpdateDeadline, bail, component::ResourceTable};
+use wasmtime_wasi::{
+    WasiCtx, WasiCtxView, WasiView,
+    filesystem::WasiFilesystemView as _,
+    p2::bindings::filesystem::{preopens, types::Descriptor},
+};
+
+use crate::{
+    clock::Clock,
+    rules::{BundleId, Identifier, Kind, Progress, TaskId},
+};
+
+use super::{
+    Asker, Services,
+    contract::{
+        kind_to_guest, milliseconds, reason_to_guest, refusal_to_guest, request_from_guest, request_to_guest,
+        scheduler, task, types,
+    },
+    deadlines::{Deadlines, Due},
+    folders::Folders,
+    log::Log,
+    meter::{Bounds, FuelMeter},
+    watch::Watch,
+};
+
+/// The context of one call.
+pub(super) struct Guest {
+    role: Role,
+    wasi: WasiCtx,
+    table: ResourceTable,
+    folders: Option<Folders>,
+    clock: Arc<dyn Clock>,
+    deadlines: Arc<Deadlines>,
+    watch: Arc<Watch>,
+    pub(super) fuel: FuelMeter,
+    pub(super) bounds: Bounds,
+}
+
+/// Which export runs, and on whose behalf.
+pub(super) enum Role {
+    Registering,
+    Activating { bundle: BundleId, services: Arc<dyn Services> },
+    Launched(Launched),
+}
+
+/// The running task.
+pub(super) struct Launched {
+    pub(super) task: TaskId,
+    pub(super) bundle: BundleId,
+    pub(super) kind: Kind,
+    pub(super) attempt: u32,
+    /// Uptime at which it will be asked to stop, unless that happens earlier.
+    pub(super) expires_at: Option<Duration>,
+    pub(super) services: Arc<dyn Services>,
+}
+
+/// What a context is made of.
+pub(super) struct GuestParts {
+    pub(super) role: Role,
+    pub(super) log: Log,
+    pub(super) folders: Option<Folders>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) deadlines: Arc<Deadlines>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) fuel: FuelMeter,
+    pub(super) bounds: Bounds,
+}
+
+impl Guest {
+    pub(super) fn new(parts: GuestParts) -> Guest {
+        let GuestParts { role, log, folders, clock, deadlines, watch, fuel, bounds } = parts;
+        let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log).build();
+        Guest { role, wasi, table: ResourceTable::new(), folders, clock, deadlines, watch, fuel, bounds }
+    }
+
+    /// At each beat: meters, and gives the turn away if somebody waits for it.
+    pub(super) fn beat(&mut self, fuel_left: u64) -> UpdateDeadline {
+        self.meter(fuel_left);
+        self.watch.seat.cut();
+        UpdateDeadline::Yield(1)
+    }
+
+    /// Notes what fuel is left, and tells once that the allowed part is used up.
+    pub(super) fn meter(&mut self, fuel_left: u64) {
+        self.fuel.read(fuel_left);
+        if let Role::Launched(launched) = &self.role
+            && self.fuel.crossed()
+        {
+            launched.services.fuel_spent(launched.task);
+        }
+    }
+
+    /// Who asks, and whom. Traps in `register`, saying what it may not do.
+    fn asker(&self, what: &str) -> wasmtime::Result<(Asker, &Arc<dyn Services>)> {
+        match &self.role {
+            Role::Registering => bail!("register may not {what}"),
+            Role::Activating { bundle, services } => Ok((Asker::Activation(bundle.clone()), services)),
+            Role::Launched(launched) => Ok((Asker::Task(launched.task, launched.bundle.clone()), &launched.services)),
+        }
+    }
+
+    /// The running task. Traps outside `launch`.
+    fn launched(&self, function: &str) -> wasmtime::Result<&Launched> {
+        match &self.role {
+            Role::Launched(launched) => Ok(launched),
+            Role::Registering => bail!("task.{function} was called in register, where no task runs: call it in launch"),
+            Role::Activating { .. } => {
+                bail!("task.{function} was called in activate, where no task runs: call it in launch")
+            }
+        }
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Opens the folders at the first question for them.
+impl preopens::Host for Guest {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(wasmtime::component::Resource<Descriptor>, String)>> {
+        if let Some(folders) = self.folders.take() {
+            *self.wasi.filesystem() = folders.show()?;
+        }
+        self.filesystem().get_directories()
+    }
+}
+
+impl types::Host for Guest {}
+
+impl scheduler::Host for Guest {
+    async fn submit(
+        &mut self,
+        request: types::Request,
+    ) -> wasmtime::Result<Result<types::Submission, types::SubmitError>> {
+        let (asker, services) = self.asker("submit")?;
+        let request = match request_from_guest(request) {
+            Ok(request) => request,
+            Err(refusal) => return Ok(Err(refusal_to_guest(refusal))),
+        };
+        let answer = services.submit(asker, request).await;
+        Ok(answer
+            .map(|submission| types::Submission {
+                request_id: submission.request.to_string(),
+                replaced: submission.replaced,
+            })
+            .map_err(refusal_to_guest))
+    }
+
+    /// A name that is none has nothing pending.
+    async fn cancel(&mut self, identifier: String) -> wasmtime::Result<()> {
+        let (asker, services) = self.asker("cancel")?;
+        if let Ok(identifier) = Identifier::parse(&identifier) {
+            services.cancel(asker, Some(identifier)).await;
+        }
+        Ok(())
+    }
+
+    async fn cancel_all(&mut self) -> wasmtime::Result<()> {
+        let (asker, services) = self.asker("cancel")?;
+        services.cancel(asker, None).await;
+        Ok(())
+    }
+
+    async fn pending_requests(&mut self) -> wasmtime::Result<Vec<types::Request>> {
+        let (asker, services) = self.asker("ask for pending requests")?;
+        Ok(services.pending(asker).await.into_iter().map(request_to_guest).collect())
+    }
+
+    /// No host offers a GPU yet.
+    fn supported_resources(&mut self) -> wasmtime::Result<types::Resources> {
+        self.asker("ask for supported resources")?;
+        Ok(types::Resources::empty())
+    }
+}
+
+impl task::Host for Guest {
+    fn id(&mut self) -> wasmtime::Result<String> {
+        Ok(self.launched("id")?.task.to_string())
+    }
+
+    fn kind(&mut self) -> wasmtime::Result<types::TaskKind> {
+        Ok(kind_to_guest(&self.launched("kind")?.kind))
+    }
+
+    fn attempt(&mut self) -> wasmtime::Result<u32> {
+        Ok(self.launched("attempt")?.attempt)
+    }
+
+    /// Until it will be asked to stop; once it was asked, until it is stopped.
+    fn time_remaining(&mut self) -> wasmtime::Result<Option<u64>> {
+        let expires_at = self.launched("time-remaining")?.expires_at;
+        let until = if self.watch.expiration().is_some() { self.watch.stop_at() } else { expires_at };
+        let now = self.clock.now().uptime;
+        Ok(until.map(|until| milliseconds(until.saturating_sub(now))))
+    }
+
+    /// As of the last reading; the linker puts a reading before it.
+    fn fuel_remaining(&mut self) -> wasmtime::Result<u64> {
+        self.launched("fuel-remaining")?;
+        Ok(self.fuel.remaining())
+    }
+
+    fn expiration(&mut self) -> wasmtime::Result<Option<types::ExpirationReason>> {
+        self.launched("expiration")?;
+        Ok(self.watch.expiration().map(reason_to_guest))
+    }
+
+    /// More completed than there is counts as all of it.
+    fn set_progress(&mut self, completed: u64, total: u64) -> wasmtime::Result<()> {
+        self.launched("set-progress")?;
+        let progress = Progress { completed: completed.min(total), total };
+        if let Some(due) = self.watch.report(self.clock.now().uptime, progress) {
+            self.deadlines.set(due, Due::Report, self.watch.clone());
+        }
+        Ok(())
+    }
+
+    /// Titles belong to continued tasks; nobody reads those of other kinds, and no one follows continued ones yet.
+    fn update_title(&mut self, _title: String, _subtitle: String) -> wasmtime::Result<()> {
+        self.launched("update-title")?;
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self) -> wasmtime::Result<Option<Vec<u8>>> {
+        let launched = self.launched("checkpoint")?;
+        Ok(launched.services.checkpoint(launched.task).await)
+    }
+
+    async fn save_checkpoint(&mut self, checkpoint: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
+        let launched = self.launched("save-checkpoint")?;
+        Ok(launched.services.save_checkpoint(launched.task, checkpoint).await)
+    }
+}

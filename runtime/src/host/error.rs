@@ -1,0 +1,71 @@
+//! What a host could not do, in words for whoever asked.
+
+use crate::{
+    bundle::{BundleError, StateError},
+    engine::ComponentError,
+    rules::{BundleId, Refusal},
+    scheduler::SchedulerError,
+    store::StoreError,
+};
+
+/// What a host could not do. Each message names the thing and the mend.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A bundle could not be read, checked or installed; nothing changed.
+    #[error("{0}")]
+    Bundle(String),
+    #[error(transparent)]
+    Refused(Refusal),
+    /// No such bundle, task, or identifier; the message names it and what is near.
+    #[error("{0}")]
+    NotFound(String),
+    /// The store, or the state folder around it, could not be read or written.
+    #[error("{0}")]
+    Store(String),
+    /// The host is stopping or has stopped.
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+impl HostError {
+    pub(super) fn component(bundle: &BundleId, error: ComponentError) -> HostError {
+        let mend = match &error {
+            ComponentError::Invalid(_) => {
+                "build it as a component, for example with: cargo build --target wasm32-wasip2"
+            }
+            ComponentError::MissingExport(_) => "export it: the guest kit does so, or see wit/background-tasks.wit",
+            ComponentError::UnknownImport(_) => "build it without that import, or for the world background-app",
+            ComponentError::Register(_) => "let it return the bundle's permitted-identifiers and nothing else",
+        };
+        HostError::Bundle(format!("bundle {bundle}: {error}; {mend}"))
+    }
+}
+
+impl From<BundleError> for HostError {
+    fn from(error: BundleError) -> HostError {
+        HostError::Bundle(error.to_string())
+    }
+}
+
+impl From<StateError> for HostError {
+    fn from(error: StateError) -> HostError {
+        HostError::Store(error.to_string())
+    }
+}
+
+impl From<StoreError> for HostError {
+    fn from(error: StoreError) -> HostError {
+        HostError::Store(error.to_string())
+    }
+}
+
+impl From<SchedulerError> for HostError {
+    fn from(error: SchedulerError) -> HostError {
+        match error {
+            SchedulerError::Refused(refusal) => HostError::Refused(refusal),
+            SchedulerError::Unknown(message) => HostError::NotFound(message),
+            SchedulerError::Store(error) => error.into(),
+            SchedulerError::Stopping => HostError::Stopping,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What the engine says of components before any task runs: examining, activating, and keeping their code.
+
+use std::{fs, time::Duration};
+
+use idlewild::engine::{ComponentError, EngineSettings};
+
+use crate::house::{House, allowance, guest, returned, written};
+
+fn wat(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("well-formed text")
+}
+
+#[test]
+fn a_good_component_says_what_it_registers() {
+    let patterns = House::new().examine(&guest("behaviours")).expect("a good component");
+    assert_eq!(patterns.len(), 25);
+    assert!(patterns.iter().any(|pattern| pattern.to_string() == "test.behaviours.succeeds"));
+}
+
+#[test]
+fn what_is_no_component_is_refused_in_a_sentence() {
+    let house = House::new();
+    let cases: [(Vec<u8>, &str); 5] = [
+        (Vec::new(), "the file is empty"),
+        (b"#!/bin/sh\nexit 1\n".to_vec(), "does not begin as WebAssembly does"),
+        (wat("(module)"), "it is a core module"),
+        (b"\0asm\x63\0\x01\0".to_vec(), "a version of the component model"),
+        (guest("behaviours")[..5000].to_vec(), ""),
+    ];
+    for (bytes, said) in cases {
+        let error = house.examine(&bytes).expect_err("no component");
+        assert!(matches!(&error, ComponentError::Invalid(message) if message.contains(said)), "{error}");
+    }
+}
+
+#[test]
+fn missing_exports_are_named() {
+    let house = House::new();
+    for component in [wat("(component)"), guest("exports_nothing")] {
+        let error = house.examine(&component).expect_err("nothing is exported");
+        let ComponentError::MissingExport(names) = &error else { panic!("{error}") };
+        assert!(names.contains("`idlewild:background-tasks/registration@0.1.0`"), "{error}");
+        assert!(names.contains("`idlewild:background-tasks/handler@0.1.0`"), "{error}");
+    }
+}
+
+#[test]
+fn imports_that_are_not_offered_are_named() {
+    let error = House::new().examine(&guest("imports_the_missing")).expect_err("a missing import");
+    assert_eq!(error, ComponentError::UnknownImport("`test:missing/thing` with `ask`".to_owned()));
+}
+
+#[test]
+fn what_register_does_wrong_is_told() {
+    let settings = EngineSettings { register_time: Duration::from_millis(200), ..EngineSettings::default() };
+    let house = House::with(settings, tempfile::tempdir().expect("a folder"));
+    for (component, said) in [
+        ("registers_nonsense", "`"),
+        ("spins_in_register", "did not return within 0.2 s"),
+        ("submits_in_register", "register may not submit"),
+        ("traps_in_register", "it printed:"),
+    ] {
+        let error = house.examine_as(component, &guest(component)).expect_err(component);
+        assert!(matches!(&error, ComponentError::Register(message) if message.contains(said)), "{component}: {error}");
+    }
+}
+
+#[test]
+fn register_ends_with_its_fuel_too() {
+    let settings = EngineSettings { register_fuel: 10_000_000, ..EngineSettings::default() };
+    let house = House::with(settings, tempfile::tempdir().expect("a folder"));
+    let error = house.examine(&guest("spins_in_register")).expect_err("it spins");
+    assert!(error.to_string().contains("fuel"), "{error}");
+}
+
+#[test]
+fn activate_succeeds_fails_and_traps_in_words() {
+    let house = House::new();
+    for (component, said) in
+        [("behaviours", None), ("fails_to_activate", Some("")), ("traps_in_activate", Some("panic"))]
+    {
+        house.install(component, &guest(component));
+        let answer = house.activate(component);
+        match said {
+            None => assert_eq!(answer, Ok(())),
+            Some(said) => assert!(matches!(&answer, Err(message) if message.contains(said)), "{answer:?}"),
+        }
+    }
+    assert!(!house.file("logs/activate-test.behaviours.log").is_empty());
+}
+
+#[test]
+fn compiled_code_is_kept_and_damage_is_mended() {
+    let settings = EngineSettings { linked_components: 1, ..EngineSettings::default() };
+    let mut house = House::with(settings.clone(), tempfile::tempdir().expect("a folder"));
+    assert_eq!(house.run("succeeds"), returned("some input"));
+    let [kept] = &house.entries("cache")[..] else { panic!("one file is kept") };
+    let whole = fs::read(kept).expect("readable");
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    for damage in [flipped, whole[..whole.len() / 2].to_vec(), Vec::new(), b"foreign".to_vec()] {
+        fs::write(kept, damage).expect("writable");
+        house = House::with(settings.clone(), house.state);
+        assert_eq!(house.run("succeeds"), returned("some input"));
+        assert!(fs::read(kept).expect("readable") == whole, "it was compiled anew");
+    }
+    fs::remove_dir_all(house.state.path().join("cache")).expect("removable");
+    house = House::with(settings, house.state);
+    assert_eq!(house.run("succeeds"), returned("some input"));
+    assert_eq!(house.entries("cache").len(), 1);
+}
+
+#[test]
+fn kept_code_is_used_without_the_component() {
+    let mut house = House::new();
+    house.run("succeeds");
+    fs::write(house.state.path().join("components/behaviours.wasm"), "no component any more").expect("writable");
+    house = House::with(EngineSettings::default(), house.state);
+    let task = house.launch("succeeds", allowance());
+    assert_eq!(house.end(task).0, returned("some input"));
+}
+
+#[test]
+fn wasi_of_a_version_that_is_not_offered_is_named() {
+    let import = r#"(import "wasi:clocks/monotonic-clock@0.9.0" (instance (export "now" (func (result u64)))))"#;
+    let component = written(import, "(func $launch (param i32 i32 i32 i32) (result i32) i32.const 0)");
+    let error = House::new().examine(&component).expect_err("an old import");
+    assert_eq!(error, ComponentError::UnknownImport("`wasi:clocks/monotonic-clock@0.9.0` with `now`".to_owned()));
+}

@@ -1,0 +1,305 @@
+//! A house for the engine's tests: the engine on real folders, and a scripted scheduler that hears and answers.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    time::Duration,
+};
+
+use cap_std::{ambient_authority, fs::Dir};
+use futures_util::future::BoxFuture;
+use idlewild::{
+    bundle::{Access, Bundle, DirectoryAsk, Grant, Manifest},
+    clock::{Clock, SystemClock},
+    engine::{Asker, ComponentError, Engine, EngineParts, EngineSettings, Launch, Services, WasmEngine},
+    rules::{
+        Allowance, BackgroundMode, BundleId, End, Identifier, Kind, Pattern, Progress, Refusal, RefusalCode, Request,
+        RequestId, Submission, TaskId, Usage,
+    },
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Longer than anything here takes, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The built component of a fixture.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm32-wasip2/guest");
+    let places = [built.join(format!("{name}.wasm")), built.join("examples").join(format!("{name}.wasm"))];
+    let found = places.iter().find(|place| place.exists());
+    fs::read(found.unwrap_or_else(|| panic!("the fixture {name} is not built"))).expect("a readable fixture")
+}
+
+/// A component of the world whose `launch` is the core function `$launch` of `functions`: `(param i32 i32 i32 i32) (result i32)`.
+pub(crate) fn written(imports: &str, functions: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+            {imports}
+            (core module $m
+                (memory (export "memory") 1)
+                {functions}
+                (export "launch" (func $launch))
+                (func (export "none") (result i32) i32.const 0)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 16))
+            (core instance $i (instantiate $m))
+            (func $register (result (list string)) (canon lift (core func $i "none") (memory (core memory $i "memory"))))
+            (func $activate (result (result (error string)))
+                (canon lift (core func $i "none") (memory (core memory $i "memory"))))
+            (func $launch (param "identifier" string) (param "input" (list u8)) (result (result (list u8) (error string)))
+                (canon lift (core func $i "launch") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+            (instance $registration (export "register" (func $register)) (export "activate" (func $activate)))
+            (instance $handler (export "launch" (func $launch)))
+            (export "idlewild:background-tasks/registration@0.1.0" (instance $registration))
+            (export "idlewild:background-tasks/handler@0.1.0" (instance $handler)))"#
+    );
+    wat::parse_str(text).expect("well-formed text")
+}
+
+/// What the scripted scheduler heard.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Heard {
+    Ended(TaskId, End, Usage),
+    FuelSpent(TaskId),
+    Progressed(TaskId, Progress),
+    Submitted(Asker, Request),
+    Cancelled(Asker, Option<Identifier>),
+}
+
+/// The scripted scheduler: keeps requests and checkpoints in memory, and permits what stands below `test`.
+pub(crate) struct Ear {
+    heard: Mutex<Sender<Heard>>,
+    pending: Mutex<Vec<Request>>,
+    checkpoints: Mutex<HashMap<TaskId, Vec<u8>>>,
+    fails_on_submit: AtomicBool,
+}
+
+impl Ear {
+    fn hear(&self, heard: Heard) {
+        self.heard.lock().expect("unpoisoned").send(heard).ok();
+    }
+}
+
+impl Services for Ear {
+    fn ended(&self, task: TaskId, end: End, usage: Usage) {
+        self.hear(Heard::Ended(task, end, usage));
+    }
+
+    fn fuel_spent(&self, task: TaskId) {
+        self.hear(Heard::FuelSpent(task));
+    }
+
+    fn progressed(&self, task: TaskId, progress: Progress) {
+        self.hear(Heard::Progressed(task, progress));
+    }
+
+    fn submit(&self, asker: Asker, request: Request) -> BoxFuture<'static, Result<Submission, Refusal>> {
+        assert!(!self.fails_on_submit.load(Ordering::Relaxed), "the host's own failure, on purpose");
+        if request.identifier.as_str() == "test.behaviours.unheard-of" {
+            let refusal = Refusal { code: RefusalCode::NotPermitted, message: "not in the manifest".to_owned() };
+            return Box::pin(async { Err(refusal) });
+        }
+        let mut pending = self.pending.lock().expect("unpoisoned");
+        let before = pending.len();
+        pending.retain(|other| other.identifier != request.identifier);
+        let submission = Submission { request: RequestId(7), replaced: pending.len() < before };
+        pending.push(request.clone());
+        self.hear(Heard::Submitted(asker, request));
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            Ok(submission)
+        })
+    }
+
+    fn cancel(&self, asker: Asker, identifier: Option<Identifier>) -> BoxFuture<'static, ()> {
+        let goes = |request: &Request| identifier.as_ref().is_none_or(|identifier| request.identifier == *identifier);
+        self.pending.lock().expect("unpoisoned").retain(|request| !goes(request));
+        self.hear(Heard::Cancelled(asker, identifier));
+        Box::pin(async {})
+    }
+
+    fn pending(&self, _: Asker) -> BoxFuture<'static, Vec<Request>> {
+        let pending = self.pending.lock().expect("unpoisoned").clone();
+        Box::pin(async { pending })
+    }
+
+    fn checkpoint(&self, task: TaskId) -> BoxFuture<'static, Option<Vec<u8>>> {
+        let checkpoint = self.checkpoints.lock().expect("unpoisoned").get(&task).cloned();
+        Box::pin(async { checkpoint })
+    }
+
+    fn save_checkpoint(&self, task: TaskId, checkpoint: Vec<u8>) -> BoxFuture<'static, Result<(), String>> {
+        let fits = checkpoint.len() <= 1 << 20;
+        if fits {
+            self.checkpoints.lock().expect("unpoisoned").insert(task, checkpoint);
+        }
+        Box::pin(async move { fits.then_some(()).ok_or_else(|| "larger than 1 MiB".to_owned()) })
+    }
+}
+
+/// An engine, its folders, and what its scheduler hears.
+pub(crate) struct House {
+    pub(crate) engine: WasmEngine,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ear: Arc<Ear>,
+    pub(crate) heard: Receiver<Heard>,
+    pub(crate) state: TempDir,
+    pub(crate) grants: Vec<Grant>,
+    next: u64,
+    control: Runtime,
+}
+
+impl House {
+    pub(crate) fn new() -> House {
+        House::with(EngineSettings::default(), tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    pub(crate) fn with(settings: EngineSettings, state: TempDir) -> House {
+        let control =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let clock: Arc<dyn Clock> = SystemClock::start();
+        let folder = |name: &str| {
+            let path = state.path().join(name);
+            fs::create_dir_all(&path).expect("a writable folder");
+            Dir::open_ambient_dir(path, ambient_authority()).expect("a folder")
+        };
+        let engine = WasmEngine::start(EngineParts {
+            clock: clock.clone(),
+            control: control.handle().clone(),
+            components: folder("components"),
+            cache: folder("cache"),
+            data: folder("data"),
+            logs: folder("logs"),
+            tmp: folder("tmp"),
+            settings,
+        })
+        .expect("an engine");
+        let (sender, heard) = mpsc::channel();
+        let ear = Arc::new(Ear {
+            heard: Mutex::new(sender),
+            pending: Mutex::default(),
+            checkpoints: Mutex::default(),
+            fails_on_submit: AtomicBool::new(false),
+        });
+        House { engine, clock, ear, heard, state, grants: Vec::new(), next: 1, control }
+    }
+
+    /// Puts a component where the engine looks for it.
+    pub(crate) fn install(&self, digest: &str, component: &[u8]) {
+        fs::write(self.state.path().join("components").join(format!("{digest}.wasm")), component).expect("written");
+    }
+
+    pub(crate) fn examine(&self, component: &[u8]) -> Result<Vec<Pattern>, ComponentError> {
+        self.examine_as("examined", component)
+    }
+
+    pub(crate) fn examine_as(&self, digest: &str, component: &[u8]) -> Result<Vec<Pattern>, ComponentError> {
+        self.control.block_on(self.engine.examine(digest, component))
+    }
+
+    pub(crate) fn activate(&self, digest: &str) -> Result<(), String> {
+        self.control.block_on(self.engine.activate(self.bundle(digest), allowance(), self.ear.clone()))
+    }
+
+    pub(crate) fn fail_on_submit(&self) {
+        self.ear.fails_on_submit.store(true, Ordering::Relaxed);
+    }
+
+    /// Launches a behaviour of the fixture.
+    pub(crate) fn launch(&mut self, behaviour: &str, allowance: Allowance) -> TaskId {
+        if !self.state.path().join("components/behaviours.wasm").exists() {
+            self.install("behaviours", &guest("behaviours"));
+        }
+        let input = b"some input".to_vec();
+        self.launch_of("behaviours", &format!("test.behaviours.{behaviour}"), input, allowance)
+    }
+
+    pub(crate) fn launch_of(&mut self, digest: &str, name: &str, input: Vec<u8>, allowance: Allowance) -> TaskId {
+        let task = TaskId(self.next);
+        self.next += 1;
+        let launch = Launch {
+            task,
+            bundle: self.bundle(digest),
+            identifier: Identifier::parse(name).expect("a good name"),
+            kind: Kind::AppRefresh,
+            attempt: 1,
+            input,
+            allowance,
+        };
+        self.engine.launch(launch, self.ear.clone());
+        task
+    }
+
+    /// What is heard next.
+    pub(crate) fn next(&self) -> Heard {
+        self.heard.recv_timeout(PATIENCE).expect("something is heard")
+    }
+
+    /// How `task` ends, and what is heard before.
+    pub(crate) fn end(&self, task: TaskId) -> (End, Usage, Vec<Heard>) {
+        let mut before = Vec::new();
+        loop {
+            match self.next() {
+                Heard::Ended(ended, end, usage) if ended == task => return (end, usage, before),
+                other => before.push(other),
+            }
+        }
+    }
+
+    /// Launches a behaviour of the fixture and waits for its end.
+    pub(crate) fn run(&mut self, behaviour: &str) -> End {
+        let task = self.launch(behaviour, allowance());
+        self.end(task).0
+    }
+
+    pub(crate) fn file(&self, path: &str) -> String {
+        fs::read_to_string(self.state.path().join(path)).unwrap_or_default()
+    }
+
+    pub(crate) fn entries(&self, folder: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.state.path().join(folder)).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    }
+
+    fn bundle(&self, digest: &str) -> Arc<Bundle> {
+        let ask = |grant: &Grant| DirectoryAsk { name: grant.name.clone(), access: grant.access };
+        Arc::new(Bundle {
+            manifest: Manifest {
+                id: BundleId::parse("test.behaviours").expect("a good name"),
+                version: "0.1.0".to_owned(),
+                component: PathBuf::from("behaviours.wasm"),
+                background_modes: vec![BackgroundMode::Fetch, BackgroundMode::Processing],
+                permitted_identifiers: vec![Pattern::parse("test.behaviours.*").expect("a good pattern")],
+                directories: self.grants.iter().map(ask).collect(),
+                memory: None,
+            },
+            digest: digest.to_owned(),
+            grants: self.grants.clone(),
+        })
+    }
+}
+
+/// Generous: what stops a task below is what the test lowers.
+pub(crate) fn allowance() -> Allowance {
+    Allowance {
+        time: Some(Duration::from_secs(30)),
+        grace: Duration::from_secs(5),
+        fuel: 1 << 40,
+        grace_fuel: 1 << 30,
+        memory: 64 << 20,
+    }
+}
+
+pub(crate) fn returned(text: &str) -> End {
+    End::Returned(Ok(text.as_bytes().to_vec()))
+}
+
+pub(crate) fn grant(name: &str, access: Access, path: &Path) -> Grant {
+    Grant { name: name.to_owned(), access, path: path.to_owned() }
+}

@@ -1,0 +1,7 @@
+//! Traps: panics, whose message goes to the log.
+
+use idlewild_guest::Task;
+
+pub(crate) fn run(_: &Task) {
+    panic!("trapped on purpose");
+}
