@@ -1,5 +1,4 @@
-//! Write background tasks for [Idlewild](https://crates.io/crates/idlewild), a headless host that runs other people's
-//! background code safely, at the right moment.
+//! Write background tasks for Idlewild, a headless host that runs other people's background code safely, at the right moment.
 //!
 //! A bundle is one WebAssembly component and its manifest. The component registers a handler for each identifier; the host
 //! decides when each request runs, and starts a fresh instance for every task. This is a whole one:

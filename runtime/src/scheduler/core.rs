@@ -256,14 +256,10 @@ impl Core {
 
     fn decide(&mut self, now: Now, events: Vec<Event>, work: &mut Work) -> Result<(), StoreError> {
         self.look_if_due(now, work);
-        let mut failure = None;
-        for event in events {
-            match &failure {
-                None => failure = self.take(now, event, work).err(),
-                Some(_) => self.put_off(event, work),
-            }
-        }
-        if let Some(error) = failure {
+        // After a failure the rest is taken all the same: reports are kept, and every caller hears of it.
+        let failures: Vec<StoreError> =
+            events.into_iter().filter_map(|event| self.take(now, event, work).err()).collect();
+        if let Some(error) = failures.into_iter().next() {
             return Err(error);
         }
         for (task, end, usage) in std::mem::take(&mut self.ended) {
@@ -325,27 +321,6 @@ impl Core {
             Event::Ask(question) => work.questions.push(question),
         }
         Ok(())
-    }
-
-    /// Takes an event of a step that has failed already: reports are kept, callers get the step's error.
-    fn put_off(&mut self, event: Event, work: &mut Work) {
-        let failed = SchedulerError::Stopping;
-        match event {
-            Event::Ended { task, end, usage } => self.ended.push((task, end, usage)),
-            Event::FuelSpent { .. } | Event::Progressed { .. } => {}
-            Event::Submit { reply, .. } => work.answer(reply, Err(failed)),
-            Event::Cancel { reply, .. } => work.answer(reply, Err(failed)),
-            Event::SaveCheckpoint { reply, .. } | Event::Install { reply, .. } => work.answer(reply, Err(failed)),
-            Event::Uninstall { reply, .. } => work.answer(reply, Err(failed)),
-            Event::StateCondition { reply, .. } => work.answer(reply, Err(failed)),
-            Event::Drain { reply } => {
-                self.launching = false;
-                self.draining = true;
-                self.drained.push(reply);
-            }
-            Event::Done { reply } => self.done.push(reply),
-            Event::Ask(question) => work.questions.push(question),
-        }
     }
 
     fn look_if_due(&mut self, now: Now, work: &mut Work) {

@@ -1,0 +1,198 @@
+//! The documents hold what they say: links and paths lead somewhere, reasons and settings are explained as the code has them,
+//! and commands are commands.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use idlewild::{
+    config::Settings,
+    rules::{Condition, Reason, RequestId, Timestamp},
+};
+use idlewild_tests::id;
+
+/// One document: where it is, its text without what is fenced, and what is fenced.
+struct Document {
+    path: PathBuf,
+    prose: String,
+    fenced: String,
+}
+
+impl Document {
+    fn read(path: PathBuf) -> Document {
+        let text = fs::read_to_string(&path).unwrap();
+        let (mut prose, mut fenced, mut inside) = (String::new(), String::new(), false);
+        for line in text.lines() {
+            if line.trim_start().starts_with("```") {
+                inside = !inside;
+                continue;
+            }
+            let part = if inside { &mut fenced } else { &mut prose };
+            part.push_str(line);
+            part.push('\n');
+        }
+        Document { path, prose, fenced }
+    }
+
+    fn name(&self) -> String {
+        self.path.strip_prefix(root()).unwrap().display().to_string()
+    }
+
+    /// What stands between backticks.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        self.prose.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+    }
+
+    /// The targets of links to files.
+    fn links(&self) -> impl Iterator<Item = &str> {
+        let targets = self.prose.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+        targets.filter(|target| !target.contains("://") && !target.starts_with('#'))
+    }
+
+    /// The lines a shell would be given.
+    fn commands(&self) -> impl Iterator<Item = &str> {
+        self.fenced.lines().map(|line| line.trim_start_matches("$ ").trim()).chain(self.code())
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Every document of the repository.
+fn documents() -> Vec<Document> {
+    let mut documents = Vec::new();
+    let mut folders = vec![root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                if !name.starts_with('.') && name != "target" {
+                    folders.push(path);
+                }
+            } else if name.ends_with(".md") {
+                documents.push(Document::read(path));
+            }
+        }
+    }
+    assert!(documents.len() > 5, "the documents are found");
+    documents
+}
+
+fn concepts() -> String {
+    fs::read_to_string(root().join("docs/concepts.md")).unwrap()
+}
+
+#[test]
+fn the_readme_is_read_in_a_few_minutes() {
+    let lines = fs::read_to_string(root().join("README.md")).unwrap().lines().count();
+    assert!(lines <= 120, "README.md has {lines} lines, and 120 are enough");
+}
+
+#[test]
+fn every_link_leads_to_a_file() {
+    for document in documents() {
+        for link in document.links() {
+            let file = link.split('#').next().unwrap();
+            assert!(document.path.parent().unwrap().join(file).exists(), "{}: {link}", document.name());
+        }
+    }
+}
+
+#[test]
+fn every_path_named_in_backticks_exists() {
+    let top = |code: &&str| {
+        let first = code.split('/').next().unwrap();
+        first != "target" && code.contains('/') && !code.contains(char::is_whitespace) && root().join(first).exists()
+    };
+    let mut checked = 0;
+    for document in documents() {
+        for path in document.code().filter(|code| !code.starts_with('/')).filter(top) {
+            assert!(root().join(path).exists(), "{}: `{path}`", document.name());
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "{checked} paths");
+}
+
+/// One of each reason, with the values that the table shows.
+fn reasons() -> Vec<Reason> {
+    let at: Timestamp = "2026-07-28T09:00:00Z".parse().unwrap();
+    let lacks = |condition: &Condition| Reason::Lacks { condition: *condition, since: at, source: String::new() };
+    let mut reasons = vec![
+        Reason::EarliestBegin { at },
+        Reason::RunAfter { identifier: id("com.example.gallery.image-count") },
+        Reason::Behind { request: RequestId(5) },
+        Reason::NoSlot { slots: Settings::new(idlewild::rules::Profile::Server).slots },
+        Reason::NotLaunching,
+    ];
+    reasons.extend(Condition::ALL.iter().map(lacks));
+    // A reason that is new belongs into the list above.
+    for reason in &reasons {
+        match reason {
+            Reason::EarliestBegin { .. } | Reason::RunAfter { .. } | Reason::Behind { .. } => {}
+            Reason::Lacks { .. } | Reason::NoSlot { .. } | Reason::NotLaunching => {}
+        }
+    }
+    reasons
+}
+
+#[test]
+fn every_reason_stands_in_the_concepts_word_for_word() {
+    let concepts = concepts();
+    for reason in reasons() {
+        let sentence = reason.to_string();
+        let sentence = sentence.split(" (since").next().unwrap();
+        let row = format!("| `{}` | {sentence}", reason.code());
+        assert!(concepts.contains(&row), "docs/concepts.md lacks the row: {row}");
+    }
+}
+
+#[test]
+fn every_setting_stands_in_the_concepts_with_its_default() {
+    let concepts = concepts();
+    for setting in Settings::TABLE {
+        let unit = if setting.default == "1" { setting.unit.trim_end_matches('s') } else { setting.unit };
+        let meaning = setting.meaning.trim_end_matches('.');
+        let (first, rest) = meaning.split_at(1);
+        let default = setting.default.replace('_', " ");
+        let row = format!("| `{}` | {default} {unit} | {}{rest} |", setting.name, first.to_lowercase());
+        assert!(concepts.contains(&row), "docs/concepts.md lacks the row: {row}");
+    }
+}
+
+/// The commands that the binary's help lists.
+fn known_commands() -> BTreeSet<String> {
+    // A test lies in `deps`, beside which lies the binary, whatever the target folder and profile.
+    let binary = env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().join("idlewild");
+    assert!(binary.exists(), "{} is not built: cargo build --package idlewild", binary.display());
+    let help = Command::new(binary).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let listed = help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| line.starts_with("  "));
+    listed.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_command_named_is_a_command() {
+    let known = known_commands();
+    let mut checked = 0;
+    for document in documents() {
+        for line in document.commands() {
+            let mut words = line.split_whitespace();
+            let is_ours = words.next().is_some_and(|word| word == "idlewild" || word.ends_with("/idlewild"));
+            let Some(command) =
+                words.next().filter(|word| is_ours && word.starts_with(|c: char| c.is_ascii_lowercase()))
+            else {
+                continue;
+            };
+            assert!(known.contains(command), "{}: idlewild {command}", document.name());
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "{checked} commands");
+}
