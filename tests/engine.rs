@@ -1,6 +1,6 @@
 //! Real guests, good and hostile, through the real engine.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail, and say why")]
 
 #[path = "engine/components.rs"]
 mod components;

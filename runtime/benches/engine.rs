@@ -128,7 +128,7 @@ impl Bare {
                 scope.spawn(|| {
                     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                     for _ in 0..TASKS / self.threads as u64 {
-                        black_box(runtime.block_on(self.task()));
+                        black_box(runtime.block_on(self.task())).ok();
                     }
                 });
             }

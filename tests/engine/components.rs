@@ -36,8 +36,8 @@ fn what_is_no_component_is_refused_in_a_sentence() {
 #[test]
 fn missing_exports_are_named() {
     let house = House::new();
-    for component in [wat("(component)"), guest("exports_nothing")] {
-        let error = house.examine(&component).expect_err("nothing is exported");
+    for (digest, component) in [("empty", wat("(component)")), ("exports-nothing", guest("exports_nothing"))] {
+        let error = house.examine_as(digest, &component).expect_err("nothing is exported");
         let ComponentError::MissingExport(names) = &error else { panic!("{error}") };
         assert!(names.contains("`idlewild:background-tasks/registration@0.1.0`"), "{error}");
         assert!(names.contains("`idlewild:background-tasks/handler@0.1.0`"), "{error}");

@@ -49,30 +49,29 @@ fn a_hundred_spinners_end_on_time_and_innocent_tasks_get_through() {
     let settings = EngineSettings { slots: 128, ..EngineSettings::default() };
     let mut house = House::with(settings, tempfile::tempdir().expect("a folder"));
     house.run("succeeds");
-    let time = Duration::from_secs(2);
+    let time = Duration::from_secs(3);
     for number in 0..SPINNERS {
         let behaviour = if number % 2 == 0 { "spins-bare" } else { "spins-calling" };
         house.launch(behaviour, Allowance { time: Some(time), grace: SOON, ..allowance() });
     }
     // Until none of them is a newcomer any more: what arrives together with a hundred others waits among them.
-    clock::pause(time / 2);
-    let mut slowest = Duration::ZERO;
-    for _ in 0..20 {
+    clock::pause(time * 2 / 3);
+    let mut innocent_times = Vec::new();
+    for _ in 0..21 {
         let innocent = house.launch("succeeds", allowance());
         let (end, usage, before) = house.end(innocent);
         assert_eq!(end, returned("some input"));
-        assert_eq!(before, []);
-        slowest = slowest.max(usage.wall);
+        assert!(before.is_empty(), "a spinner ended early");
+        innocent_times.push(usage.wall);
     }
     let mut latest = Duration::ZERO;
     for _ in 0..SPINNERS {
         let Heard::Ended(_, End::Stopped, usage) = house.next() else { panic!("a spinner is stopped") };
         latest = latest.max(usage.wall.saturating_sub(time + SOON));
     }
-    #[allow(clippy::print_stdout, reason = "worth reading when a bound is missed")]
-    println!("the slowest innocent task took {slowest:?}; the latest spinner was {latest:?} late");
-    assert!(slowest < time / 4, "{slowest:?}");
-    assert!(latest < COARSE, "{latest:?}");
+    innocent_times.sort();
+    // The median, because a machine that is busy with other things holds up a single task as it likes.
+    assert!(innocent_times[10] < time / 10 && latest < COARSE, "{innocent_times:?}; the latest spinner: {latest:?}");
 }
 
 #[test]

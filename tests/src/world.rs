@@ -12,6 +12,7 @@ use idlewild::{
     conditions::{FixedProbe, Observer},
     rules::*,
     scheduler::{Core, Event, Mailbox, Parts, Reply, SchedulerError},
+    store::{BundleRow, Database, Statement, put_bundle},
 };
 use tokio::sync::oneshot;
 
@@ -92,7 +93,9 @@ impl World {
     pub fn new(policy: Policy, bundles: Vec<Arc<Bundle>>) -> World {
         let clock = ManualClock::new(START.parse().unwrap());
         let engine = Arc::new(ScriptedEngine::default());
-        let database = SharedDatabase::new();
+        let mut database = SharedDatabase::new();
+        let rows: Vec<Statement> = bundles.iter().map(|bundle| put_bundle(&row(bundle))).collect();
+        database.commit(&rows).unwrap();
         let told = Arc::default();
         let core = core(&clock, &engine, &database, &policy, &bundles, &told);
         World { clock, engine, database, core, told, bundles, policy, events: Vec::new() }
@@ -191,6 +194,16 @@ impl World {
     /// How the last task of an identifier ended.
     pub fn outcome(&mut self, identifier: &str) -> Outcome {
         self.why(identifier).last.expect("a task of it ended").ended.expect("the last one ended").outcome
+    }
+}
+
+fn row(bundle: &Bundle) -> BundleRow {
+    BundleRow {
+        id: bundle.id().clone(),
+        digest: bundle.digest.clone(),
+        manifest: String::new(),
+        grants: String::new(),
+        installed_at: START.parse().unwrap(),
     }
 }
 

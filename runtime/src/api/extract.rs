@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{BODY_LIMIT, Problem, wire::Text};
+use super::{BODY_LIMIT, Problem, wire::FromText};
 
 /// A JSON body.
 pub(super) struct Body<T>(pub(super) T);
@@ -51,18 +51,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-impl<S: Send + Sync, T> FromRequestParts<S> for Segment<T>
-where
-    Text<T>: DeserializeOwned + Send,
-{
+impl<S: Send + Sync, T: FromText> FromRequestParts<S> for Segment<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Segment<T>, Problem> {
-        match Path::<Text<T>>::from_request_parts(parts, state).await {
-            Ok(Path(Text(value))) => Ok(Segment(value)),
-            Err(rejection) => {
-                Err(Problem::bad_request(format!("the path is not what is asked for: {}", rejection.body_text())))
-            }
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(text)) => T::from_text(&text).map(Segment).map_err(Problem::bad_request),
+            Err(rejection) => Err(Problem::bad_request(format!("the path cannot be read: {}", rejection.body_text()))),
         }
     }
 }

@@ -32,9 +32,11 @@ Exit codes:
   130  stopped at once by a second SIGINT
   143  stopped at once by a second SIGTERM";
 
+const GIVEN: &str = "Options of every command";
+
 /// Runs background tasks at the right moment, and tells why one has not run yet.
 #[derive(Debug, Parser)]
-#[command(name = "idlewild", version, after_help = AFTER_HELP, max_term_width = 100, infer_subcommands = false)]
+#[command(name = "idlewild", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) given: Given,
@@ -46,10 +48,10 @@ pub(super) struct Arguments {
 #[derive(Debug, Args)]
 pub(super) struct Given {
     /// The state folder: what is installed, pending, and has run [default: IDLEWILD_STATE, else the user's state folder]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = GIVEN)]
     state: Option<PathBuf>,
     /// Print JSON for programs: one object, or one a line for lists and events
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GIVEN)]
     pub(super) json: bool,
 }
 
@@ -154,12 +156,14 @@ pub(super) struct Install {
 
 #[derive(Debug, Args)]
 pub(super) struct Uninstall {
+    /// The bundle's id
     #[arg(value_name = "BUNDLE", value_parser = BundleId::parse)]
     pub(super) bundle: BundleId,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Submit {
+    /// Which handler is to run
     #[arg(value_name = "IDENTIFIER", value_parser = Identifier::parse)]
     pub(super) identifier: Identifier,
     /// What sort of work it is [default: processing when it requires network or power, else app-refresh]
@@ -228,6 +232,7 @@ pub(super) struct Pending {
 
 #[derive(Debug, Args)]
 pub(super) struct Named {
+    /// The handler's name
     #[arg(value_name = "IDENTIFIER", value_parser = Identifier::parse)]
     pub(super) identifier: Identifier,
 }
@@ -250,6 +255,7 @@ pub(super) struct Tasks {
 
 #[derive(Debug, Args)]
 pub(super) struct Task {
+    /// Its number
     #[arg(value_name = "TASK")]
     pub(super) task: u64,
 }

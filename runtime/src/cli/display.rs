@@ -97,7 +97,8 @@ impl Display {
 
     /// Takes the living lines away.
     pub(super) fn close(&mut self) {
-        self.running.drain().for_each(|(_, running)| running.bar.finish_and_clear());
+        let bars: Vec<_> = self.running.drain().map(|(_, running)| running.bar).collect();
+        bars.iter().for_each(|bar| self.end_bar(bar));
     }
 
     /// Keeps the living lines as they should be, and says whether a scrolling line is due too.
@@ -123,7 +124,7 @@ impl Display {
             }
             wire::What::Ended { task, .. } => {
                 if let Some(running) = self.running.remove(task) {
-                    running.bar.finish_and_clear();
+                    self.end_bar(&running.bar);
                 }
             }
             wire::What::BundleInstalled { .. }
@@ -144,6 +145,13 @@ impl Display {
         );
         bar.enable_steady_tick(TICK);
         bar
+    }
+
+    fn end_bar(&self, bar: &ProgressBar) {
+        bar.finish_and_clear();
+        if let Mode::Live(multi) = &self.mode {
+            multi.remove(bar);
+        }
     }
 
     fn line(&mut self, event: &wire::Event, line: &Line) -> io::Result<()> {
@@ -167,7 +175,8 @@ impl Display {
 
     fn print(&mut self, text: &str) -> io::Result<()> {
         match &self.mode {
-            Mode::Live(multi) => multi.println(legible(text)),
+            // A line that ends as lines do, unlike one padded to the width the terminal has now.
+            Mode::Live(multi) => multi.suspend(|| writeln!(io::stdout(), "{}", legible(text))),
             Mode::Plain | Mode::Json => writeln!(io::stdout(), "{}", legible(text)),
         }
     }

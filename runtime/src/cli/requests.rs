@@ -175,8 +175,10 @@ mod tests {
         let idle = Reason::Lacks { condition: Condition::Idle, since: at(), source: "load".into() };
         let after = Reason::RunAfter { identifier: identifier("com.example.a.c") };
         let behind = Reason::Behind { request: RequestId(5) };
-        let why =
-            why(vec![waiting(5, &[idle.clone(), after.clone(), Reason::NotLaunching]), waiting(6, &[behind.clone()])]);
+        let why = why(vec![
+            waiting(5, &[idle.clone(), after.clone(), Reason::NotLaunching]),
+            waiting(6, std::slice::from_ref(&behind)),
+        ]);
         let lines = explain(&why, |rest| format!("idlewild {rest} --state /s"));
         assert_eq!(
             lines,

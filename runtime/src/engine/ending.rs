@@ -32,13 +32,6 @@ pub(super) struct Ending {
     pub(super) running: Running,
 }
 
-impl Ending {
-    /// What the call itself needs of it.
-    pub(super) fn parts(&self) -> (Duration, Arc<dyn Services>) {
-        (self.started, self.services.clone())
-    }
-}
-
 impl Drop for Ending {
     fn drop(&mut self) {
         let end = self.end.take().unwrap_or_else(|| match thread::panicking() {

@@ -1,292 +1,371 @@
-//! The gate: decides whose guest computes. As many calls hold a turn as there are cores; the rest wait in line here, not in
-//! the runtime's queues, so that a stop reaches any of them at once. It never looks inside a call.
+//! The gate: decides whose guest computes. It has as many turns as there are cores, each a thread that polls one call at a
+//! time; the rest wait in line here. It is the guests' whole scheduler, and never looks inside a call.
 //!
-//! Newcomers go first: a call that has not yet been cut twice by the beat. A call that waits for something gives its turn
-//! back and stays what it was. After [`NEWCOMERS_IN_A_ROW`] newcomers, one veteran is let in, so that a flood of short tasks
-//! cannot starve the long ones.
+//! Newcomers go first: a call that has computed little yet. A call that waits for something gives
+//! its turn back and stays what it was. After [`NEWCOMERS_IN_A_ROW`] newcomers, one veteran is let in, so that a flood of short tasks
+//! cannot starve the long ones. A stop passes the gate: a call that waits, for something or in line, is dropped at once, one
+//! that computes as soon as it yields.
 
 use std::{
-    collections::VecDeque,
-    future::Future,
-    pin::Pin,
+    collections::{HashMap, VecDeque},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
+    thread::{self, JoinHandle},
 };
 
-use futures_util::task::AtomicWaker;
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 
 use super::epoch::Beat;
 
 /// How many newcomers may take a turn before a waiting veteran gets one.
 const NEWCOMERS_IN_A_ROW: u32 = 4;
 
-/// How many beats cut a newcomer before it counts as a veteran. Not the first: the beat does not know when a turn began.
-const NEWCOMER_CUTS: u8 = 2;
+/// After how many cuts, or how much fuel, a call counts as a veteran. Fuel is the better measure, since on a busy machine beats
+/// pass in which a guest hardly ran; but a guest that keeps the host busy for it uses little.
+const NEWCOMER_CUTS: u8 = 3;
+const NEWCOMER_FUEL: u64 = 10_000_000;
 
-/// How a call came out of the gate.
-pub(super) enum Passed<T> {
-    Finished(T),
-    /// It was stopped, and has been dropped.
-    Stopped,
-}
+/// Where a call is. Only the thread that holds its turn leaves `RUNNING` and `WOKEN`.
+const WAITING: u8 = 0;
+const IN_LINE: u8 = 1;
+const RUNNING: u8 = 2;
+/// Running, and its waker was called meanwhile: it yielded, or what it waits for is there already.
+const WOKEN: u8 = 3;
+const OVER: u8 = 4;
 
 /// Hands out the turns.
 pub(super) struct Gate {
     line: Mutex<Line>,
+    /// Rings when somebody steps in line while a turn is free, and at the closing.
+    bell: Condvar,
     beat: Arc<Beat>,
+}
+
+#[derive(Default)]
+struct Line {
+    newcomers: VecDeque<Arc<Seat>>,
+    veterans: VecDeque<Arc<Seat>>,
+    newcomers_in_a_row: u32,
+    /// Threads that wait for the bell.
+    free: usize,
+    /// Every call that is not over, by number.
+    admitted: HashMap<u64, Arc<Seat>>,
+    next_number: u64,
+    closed: bool,
 }
 
 /// One call's place at the gate, shared with whoever stops it and with its epoch callback.
 pub(super) struct Seat {
-    /// Whether the call itself has something to do: it was never polled, or its waker was called.
-    woken: AtomicBool,
+    gate: Arc<Gate>,
+    number: u64,
+    place: AtomicU8,
     stopped: AtomicBool,
     /// Whether the beat ended the current turn.
     cut: AtomicBool,
     cuts: AtomicU8,
-    /// Set under the line's lock when a turn is handed to a waiting call.
-    granted: AtomicBool,
-    outer: AtomicWaker,
+    veteran: AtomicBool,
+    /// Locked while it is polled. None before it is admitted, and once it is over.
+    call: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
-/// A call behind the gate.
-pub(super) struct Gated<F> {
+/// The threads of the turns. Dropping it closes the gate, joins them, and drops every call that is left.
+pub(super) struct Turns {
     gate: Arc<Gate>,
-    seat: Arc<Seat>,
-    waker: Waker,
-    place: Place,
-    /// None once it finished or was stopped.
-    call: Option<Pin<Box<F>>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Away,
-    InLine,
-    Holding,
-}
-
-struct Line {
-    /// While a turn is free nobody waits.
-    free: usize,
-    newcomers: VecDeque<Arc<Seat>>,
-    veterans: VecDeque<Arc<Seat>>,
-    newcomers_in_a_row: u32,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Gate {
-    pub(super) fn new(turns: usize, beat: Arc<Beat>) -> Arc<Gate> {
-        Arc::new(Gate {
-            line: Mutex::new(Line {
-                free: turns,
-                newcomers: VecDeque::new(),
-                veterans: VecDeque::new(),
-                newcomers_in_a_row: 0,
-            }),
-            beat,
+    pub(super) fn new(beat: Arc<Beat>) -> Arc<Gate> {
+        Arc::new(Gate { line: Mutex::default(), bell: Condvar::new(), beat })
+    }
+
+    /// A place for a call that is still to be made.
+    pub(super) fn seat(self: &Arc<Gate>) -> Arc<Seat> {
+        let mut line = self.line();
+        line.next_number += 1;
+        let number = line.next_number;
+        drop(line);
+        Arc::new(Seat {
+            gate: self.clone(),
+            number,
+            place: AtomicU8::new(IN_LINE),
+            stopped: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            cuts: AtomicU8::new(0),
+            veteran: AtomicBool::new(false),
+            call: Mutex::new(None),
         })
     }
 
-    /// Puts `call` behind the gate. Dropping the result drops the call and gives back what it holds.
-    pub(super) fn pass<F: Future>(self: &Arc<Gate>, seat: Arc<Seat>, call: F) -> Gated<F> {
-        Gated { gate: self.clone(), waker: seat.clone().into(), seat, place: Place::Away, call: Some(Box::pin(call)) }
+    /// Lets a call step in line. At a closed gate it is dropped.
+    pub(super) fn admit(&self, seat: &Arc<Seat>, call: BoxFuture<'static, ()>) {
+        let mut line = self.line();
+        if line.closed {
+            drop(line);
+            drop(call);
+            return;
+        }
+        *lock(&seat.call) = Some(call);
+        line.admitted.insert(seat.number, seat.clone());
+        self.queue(line, seat.clone());
+        if seat.is_stopped() {
+            seat.stop();
+        }
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.line)
     }
 
-    /// Whether `seat` now holds a turn; if not, it stands in line.
-    fn take_or_queue(&self, seat: &Arc<Seat>) -> bool {
-        let mut line = self.line();
-        if line.free == 0 {
-            line.queue(seat);
-            return false;
-        }
-        line.free -= 1;
+    fn queue(&self, mut line: MutexGuard<'_, Line>, seat: Arc<Seat>) {
+        line.push(seat);
+        let is_free = line.free > 0;
         drop(line);
-        self.beat.rise();
-        true
-    }
-
-    /// Gives a turn back: to the next in line, if there is one.
-    fn give(&self) {
-        let next = self.line().next();
-        match next {
-            Some(next) => next.outer.wake(),
-            None => self.beat.fall(),
+        if is_free {
+            self.bell.notify_one();
         }
     }
 
-    /// Lets the next in line compute and puts `seat` behind it. Says no, and does nothing, if nobody waits.
+    /// Whose turn it is, once there is somebody. None when the gate is closed.
+    fn next(&self) -> Option<Arc<Seat>> {
+        let mut line = self.line();
+        loop {
+            if line.closed {
+                return None;
+            }
+            if let Some(seat) = line.pop() {
+                return Some(seat);
+            }
+            line.free += 1;
+            line = self.bell.wait(line).unwrap_or_else(PoisonError::into_inner);
+            line.free -= 1;
+        }
+    }
+
+    /// Puts `seat` in line if somebody else waits for its turn.
     fn yield_turn(&self, seat: &Arc<Seat>) -> bool {
         let mut line = self.line();
-        if line.newcomers.is_empty() && line.veterans.is_empty() {
+        if line.is_empty() {
             return false;
         }
-        line.queue(seat);
-        let Some(next) = line.next() else { return false };
-        drop(line);
-        next.outer.wake();
+        seat.place.store(IN_LINE, Ordering::SeqCst);
+        line.push(seat.clone());
         true
     }
 
-    /// Takes `seat` out of the line, or gives back the turn it was handed.
-    fn leave(&self, seat: &Arc<Seat>) {
-        let mut line = self.line();
-        line.newcomers.retain(|other| !Arc::ptr_eq(other, seat));
-        line.veterans.retain(|other| !Arc::ptr_eq(other, seat));
-        let granted = seat.granted.swap(false, Ordering::SeqCst);
-        drop(line);
-        if granted {
-            self.give();
+    /// Gives a call its turn, until it ends, waits, or has to yield to another.
+    fn turn(&self, seat: &Arc<Seat>) {
+        self.beat.rise();
+        let waker = Waker::from(seat.clone());
+        seat.cut.store(false, Ordering::Relaxed);
+        while seat.poll(&waker) {
+            if seat.cut.swap(false, Ordering::Relaxed) && self.yield_turn(seat) {
+                break;
+            }
         }
+        self.beat.fall();
     }
 }
 
 impl Line {
-    fn queue(&mut self, seat: &Arc<Seat>) {
-        match seat.cuts.load(Ordering::Relaxed) >= NEWCOMER_CUTS {
-            false => self.newcomers.push_back(seat.clone()),
-            true => self.veterans.push_back(seat.clone()),
+    fn is_empty(&self) -> bool {
+        self.newcomers.is_empty() && self.veterans.is_empty()
+    }
+
+    fn push(&mut self, seat: Arc<Seat>) {
+        match seat.veteran.load(Ordering::Relaxed) {
+            false => self.newcomers.push_back(seat),
+            true => self.veterans.push_back(seat),
         }
     }
 
-    /// Hands a turn that was given back to whom it belongs next; frees it if nobody waits.
-    fn next(&mut self) -> Option<Arc<Seat>> {
+    fn pop(&mut self) -> Option<Arc<Seat>> {
         let veteran_is_due = self.newcomers_in_a_row >= NEWCOMERS_IN_A_ROW && !self.veterans.is_empty();
         let newcomer = if veteran_is_due { None } else { self.newcomers.pop_front() };
         self.newcomers_in_a_row = if newcomer.is_some() { self.newcomers_in_a_row.saturating_add(1) } else { 0 };
-        let next = newcomer.or_else(|| self.veterans.pop_front());
-        match &next {
-            Some(seat) => seat.granted.store(true, Ordering::SeqCst),
-            None => self.free += 1,
-        }
-        next
+        newcomer.or_else(|| self.veterans.pop_front())
     }
 }
 
 impl Seat {
-    pub(super) fn new() -> Arc<Seat> {
-        Arc::new(Seat {
-            woken: AtomicBool::new(true),
-            stopped: AtomicBool::new(false),
-            cut: AtomicBool::new(false),
-            cuts: AtomicU8::new(0),
-            granted: AtomicBool::new(false),
-            outer: AtomicWaker::new(),
-        })
-    }
-
     /// Ends the call where it stands: at once if it waits, at its next yield if it computes.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        self.outer.wake();
+        let call = match self.call.try_lock() {
+            Ok(mut call) => call.take(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
+            // It is being polled; who polls it looks at `stopped` afterwards.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        self.finish(call);
     }
 
     /// The beat was seen: the current turn is over if somebody else waits for it.
-    pub(super) fn cut(&self) {
+    pub(super) fn cut(&self, fuel_used: u64) {
         self.cut.store(true, Ordering::Relaxed);
-        self.cuts.store(self.cuts.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        let cuts = self.cuts.load(Ordering::Relaxed).saturating_add(1);
+        self.cuts.store(cuts, Ordering::Relaxed);
+        self.veteran.store(cuts >= NEWCOMER_CUTS || fuel_used >= NEWCOMER_FUEL, Ordering::Relaxed);
     }
 
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
+
+    /// Whether the call has more to compute.
+    fn poll(self: &Arc<Seat>, waker: &Waker) -> bool {
+        self.place.store(RUNNING, Ordering::SeqCst);
+        let mut call = lock(&self.call);
+        let Some(future) = call.as_mut() else { return false };
+        // A call that panics tells its end while it unwinds.
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(waker))));
+        if !matches!(polled, Ok(Poll::Pending)) {
+            let over = call.take();
+            drop(call);
+            self.finish(over);
+            return false;
+        }
+        drop(call);
+        if self.is_stopped() {
+            self.stop();
+            return false;
+        }
+        self.place.compare_exchange(RUNNING, WAITING, Ordering::SeqCst, Ordering::SeqCst).is_err()
+    }
+
+    fn finish(&self, call: Option<BoxFuture<'static, ()>>) {
+        if let Some(call) = call {
+            self.place.store(OVER, Ordering::SeqCst);
+            self.gate.line().admitted.remove(&self.number);
+            drop(call);
+        }
+    }
 }
 
-/// The waker a call is polled with: remembers that the call has something to do, then wakes the gate's future.
 impl Wake for Seat {
     fn wake(self: Arc<Seat>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Seat>) {
-        self.woken.store(true, Ordering::SeqCst);
-        self.outer.wake();
-    }
-}
-
-impl<F: Future> Future for Gated<F> {
-    type Output = Passed<F::Output>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        this.seat.outer.register(context.waker());
-        if this.seat.is_stopped() {
-            return this.stop();
-        }
-        if !this.has_turn() {
-            return Poll::Pending;
-        }
-        this.seat.woken.store(false, Ordering::SeqCst);
-        let call = this.call.as_mut().expect("polled again only while pending");
-        match call.as_mut().poll(&mut Context::from_waker(&this.waker)) {
-            Poll::Ready(value) => {
-                this.call = None;
-                this.withdraw();
-                Poll::Ready(Passed::Finished(value))
-            }
-            Poll::Pending if this.seat.is_stopped() => this.stop(),
-            Poll::Pending => {
-                this.after_pending();
-                Poll::Pending
+        let go = |from, to| self.place.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
+        // It may go from running to waiting in between, hence the second look.
+        while let place @ (WAITING | RUNNING) = self.place.load(Ordering::SeqCst) {
+            match place {
+                WAITING if go(WAITING, IN_LINE).is_ok() => return self.gate.queue(self.gate.line(), self.clone()),
+                RUNNING if go(RUNNING, WOKEN).is_ok() => return,
+                _ => {}
             }
         }
     }
 }
 
-impl<F> Gated<F> {
-    /// Whether the call has something to do and may do it now; it stands in line if it may not.
-    fn has_turn(&mut self) -> bool {
-        if self.place == Place::InLine && self.seat.granted.swap(false, Ordering::SeqCst) {
-            self.place = Place::Holding;
+impl Turns {
+    /// Starts the threads. `guests` drives the timers and file operations that calls wait for.
+    pub(super) fn start(gate: Arc<Gate>, turns: usize, guests: &Handle) -> io::Result<Turns> {
+        let mut started = Turns { gate, threads: Vec::new() };
+        for _ in 0..turns.max(1) {
+            let gate = started.gate.clone();
+            let guests = guests.clone();
+            let thread = thread::Builder::new().name("idlewild-turn".to_owned()).spawn(move || {
+                let _context = guests.enter();
+                while let Some(seat) = gate.next() {
+                    gate.turn(&seat);
+                }
+            })?;
+            started.threads.push(thread);
         }
-        match self.place {
-            Place::Holding => true,
-            Place::InLine => false,
-            Place::Away if !self.seat.woken.load(Ordering::SeqCst) => false,
-            Place::Away => {
-                let taken = self.gate.take_or_queue(&self.seat);
-                self.place = if taken { Place::Holding } else { Place::InLine };
-                taken
-            }
-        }
-    }
-
-    /// The call yielded, or waits for something.
-    fn after_pending(&mut self) {
-        let computes = self.seat.woken.load(Ordering::SeqCst);
-        let cut = self.seat.cut.swap(false, Ordering::Relaxed);
-        if !computes {
-            self.withdraw();
-        } else if cut && self.gate.yield_turn(&self.seat) {
-            self.place = Place::InLine;
-        }
-    }
-
-    /// Drops the call while its turn is still held, since dropping it takes time too.
-    fn stop<T>(&mut self) -> Poll<Passed<T>> {
-        self.call = None;
-        self.withdraw();
-        Poll::Ready(Passed::Stopped)
-    }
-
-    fn withdraw(&mut self) {
-        match std::mem::replace(&mut self.place, Place::Away) {
-            Place::Away => {}
-            Place::InLine => self.gate.leave(&self.seat),
-            Place::Holding => self.gate.give(),
-        }
+        Ok(started)
     }
 }
 
-impl<F> Drop for Gated<F> {
+impl Drop for Turns {
     fn drop(&mut self) {
-        self.call = None;
-        self.withdraw();
+        self.gate.line().closed = true;
+        self.gate.bell.notify_all();
+        for thread in self.threads.drain(..) {
+            thread.join().ok();
+        }
+        let left: Vec<_> = self.gate.line().admitted.values().cloned().collect();
+        for seat in left {
+            seat.stop();
+        }
+    }
+}
+
+/// What the gate keeps is whole even if a call panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// The order in which a single turn is given: some veterans that yield whenever they may, and a flood of newcomers.
+    #[test]
+    fn newcomers_go_first_and_never_starve_a_veteran() {
+        let gate = Gate::new(Arc::new(Beat::new()));
+        let (sender, order) = mpsc::channel();
+        let veteran = gate.seat();
+        veteran.cut(NEWCOMER_FUEL);
+        let tell = |who: &'static str| {
+            let sender = sender.clone();
+            Box::pin(async move { sender.send(who).unwrap_or(()) })
+        };
+        gate.admit(&veteran, tell("veteran"));
+        for _ in 0..6 {
+            gate.admit(&gate.seat(), tell("newcomer"));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let turns = Turns::start(gate, 1, runtime.handle()).expect("a thread");
+        let order: Vec<_> = order.iter().take(7).collect();
+        drop(turns);
+        let expected = ["newcomer", "newcomer", "newcomer", "newcomer", "veteran", "newcomer", "newcomer"];
+        assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn a_stop_reaches_a_call_that_waits_and_one_that_never_began() {
+        struct Told(mpsc::Sender<&'static str>, &'static str);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.send(self.1).ok();
+            }
+        }
+        let gate = Gate::new(Arc::new(Beat::new()));
+        let (sender, ended) = mpsc::channel();
+        let never = |who| {
+            let told = Told(sender.clone(), who);
+            Box::pin(async move {
+                let _told = told;
+                std::future::pending::<()>().await;
+            })
+        };
+        let [unbegun, waiting, late] = [gate.seat(), gate.seat(), gate.seat()];
+        gate.admit(&unbegun, never("never began"));
+        unbegun.stop();
+        assert_eq!(ended.try_recv(), Ok("never began"));
+        gate.admit(&waiting, never("waits"));
+        late.stop();
+        gate.admit(&late, never("stopped before it came"));
+        assert_eq!(ended.try_recv(), Ok("stopped before it came"));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let turns = Turns::start(gate.clone(), 2, runtime.handle()).expect("threads");
+        waiting.stop();
+        assert_eq!(ended.recv(), Ok("waits"));
+        gate.admit(&gate.seat(), never("is there at the closing"));
+        drop(turns);
+        assert_eq!(ended.try_recv(), Ok("is there at the closing"));
+        gate.admit(&gate.seat(), never("comes after the closing"));
+        assert_eq!(ended.try_recv(), Ok("comes after the closing"));
     }
 }

@@ -82,7 +82,7 @@ impl Guest {
     /// At each beat: meters, and gives the turn away if somebody waits for it.
     pub(super) fn beat(&mut self, fuel_left: u64) -> UpdateDeadline {
         self.meter(fuel_left);
-        self.watch.seat.cut();
+        self.watch.seat.cut(self.watch.tally.fuel());
         UpdateDeadline::Yield(1)
     }
 

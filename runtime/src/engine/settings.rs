@@ -46,7 +46,7 @@ pub struct EngineSettings {
     pub register_fuel: u64,
     /// Memory `register` may use.
     pub register_memory: u64,
-    /// How long stopping the engine waits for a guest inside a call that cannot be interrupted.
+    /// How long stopping the engine waits for file operations that cannot be interrupted.
     pub stop_patience: Duration,
 }
 

@@ -12,8 +12,7 @@ use cap_std::fs::Dir;
 use futures_util::future::BoxFuture;
 use tokio::{
     runtime::{Builder, Handle, Runtime},
-    sync::Semaphore,
-    task::JoinHandle,
+    sync::{Semaphore, oneshot},
 };
 use wasmtime::component::{Component, Linker};
 
@@ -33,7 +32,7 @@ use super::{
     epoch::{Beat, Ticker},
     fault::size,
     folders::{self, Folders, Places, Scratch},
-    gate::{Gate, Passed},
+    gate::{Gate, Seat, Turns},
     imports::{Guest, GuestParts, Launched, Role},
     link,
     linked::Linked,
@@ -75,12 +74,12 @@ pub enum EngineError {
 /// Runs guests with wasmtime. Dropping it stops what runs and joins its threads.
 pub struct WasmEngine {
     works: Arc<Works>,
-    guests: Handle,
     /// None once stopped.
     threads: Mutex<Option<Threads>>,
 }
 
 struct Threads {
+    turns: Turns,
     guests: Runtime,
     ticker: Ticker,
 }
@@ -129,9 +128,11 @@ impl WasmEngine {
         let guests = guests_runtime(&settings).map_err(EngineError::Threads)?;
         let ticker = Ticker::start(beat.clone(), settings.epoch_tick, move || wasm.increment_epoch())
             .map_err(EngineError::Threads)?;
+        let gate = Gate::new(beat);
+        let turns = Turns::start(gate.clone(), settings.turns, guests.handle()).map_err(EngineError::Threads)?;
         let works = Works {
             linked: Linked::new(settings.linked_components),
-            gate: Gate::new(settings.turns, beat),
+            gate,
             deadlines: Arc::new(Deadlines::start(&control, clock.clone())),
             places: Arc::new(Places { data, tmp: Arc::new(tmp) }),
             logs: Arc::new(logs),
@@ -143,23 +144,20 @@ impl WasmEngine {
             control,
             linker,
         };
-        Ok(WasmEngine {
-            works: Arc::new(works),
-            guests: guests.handle().clone(),
-            threads: Mutex::new(Some(Threads { guests, ticker })),
-        })
+        Ok(WasmEngine { works: Arc::new(works), threads: Mutex::new(Some(Threads { turns, guests, ticker })) })
     }
 
     /// Stops what runs, each with `End::Stopped`, and joins the threads. What is launched afterwards is stopped at once.
     pub fn stop(&self) {
         let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let patience = self.works.settings.stop_patience;
-        // On a thread of its own, because a runtime may not be waited for inside another. The ticker beats until the end:
-        // it is what makes computing guests yield.
+        // On a thread of its own, because a runtime may not be waited for inside another. The ticker beats until the turns are
+        // over: it is what makes computing guests yield.
         let stopping = thread::Builder::new().name("idlewild-stop".to_owned()).spawn(move || {
-            let Threads { guests, ticker } = threads;
-            guests.shutdown_timeout(patience);
+            let Threads { turns, guests, ticker } = threads;
+            drop(turns);
             drop(ticker);
+            guests.shutdown_timeout(patience);
         });
         if let Ok(stopping) = stopping {
             stopping.join().ok();
@@ -173,15 +171,12 @@ impl Drop for WasmEngine {
     }
 }
 
-/// A worker per turn. They look at their timers and at what comes from other threads after each poll, because a guest may
-/// compute until the next beat before it lets go.
+/// What guests wait for: timers and file operations. Guests themselves are polled by the gate, so nothing here waits for them.
 fn guests_runtime(settings: &EngineSettings) -> io::Result<Runtime> {
     Builder::new_multi_thread()
         .thread_name("idlewild-guests")
-        .worker_threads(settings.turns.max(1))
+        .worker_threads(1)
         .max_blocking_threads(settings.blocking_threads.max(1))
-        .event_interval(1)
-        .global_queue_interval(1)
         .enable_all()
         .build()
 }
@@ -204,9 +199,7 @@ impl Engine for WasmEngine {
             let component = examined.map_err(|error| ComponentError::Invalid(error.to_string()))??;
             let linked = Arc::new(link::link(&self.works.linker, &component)?);
             let linked = self.works.linked.get::<ComponentError>(digest, async { Ok(linked) }).await?;
-            self.aside(|works| register(works, linked))
-                .await
-                .unwrap_or_else(|| Err(ComponentError::Register(STOPPED.to_owned())))
+            register(&self.works, linked).await
         })
     }
 
@@ -216,10 +209,7 @@ impl Engine for WasmEngine {
         allowance: Allowance,
         services: Arc<dyn Services>,
     ) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(async move {
-            let activated = self.aside(|works| activate(works, bundle, allowance, services)).await;
-            activated.unwrap_or_else(|| Err(STOPPED.to_owned()))
-        })
+        Box::pin(activate(&self.works, bundle, allowance, services))
     }
 
     fn launch(&self, launch: Launch, services: Arc<dyn Services>) {
@@ -228,6 +218,7 @@ impl Engine for WasmEngine {
         let task = launch.task;
         let hear = services.clone();
         let watch = Watch::new(
+            works.gate.seat(),
             works.settings.progress_interval,
             Some(Box::new(move |progress| hear.progressed(task, progress))),
         );
@@ -249,7 +240,9 @@ impl Engine for WasmEngine {
             deadlines: works.deadlines.clone(),
             running: works.running.clone(),
         };
-        self.guests.spawn(run(works, launch, ending));
+        let gate = works.gate.clone();
+        let seat = ending.watch.seat.clone();
+        gate.admit(&seat, Box::pin(run(works, launch, ending)));
     }
 
     fn expire(&self, task: TaskId, reason: ExpirationReason, stop_at: Duration) {
@@ -260,42 +253,9 @@ impl Engine for WasmEngine {
     }
 }
 
-/// What a call hears that the engine's stop cut short.
-const STOPPED: &str = "the host is stopping";
-
-impl WasmEngine {
-    /// Runs a call that is no task on the guests' runtime; none if the engine stopped under it. Dropping this ends the call.
-    async fn aside<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
-        &self,
-        call: impl FnOnce(Arc<Works>) -> F,
-    ) -> Option<T> {
-        let permit = self.works.side_calls.clone().acquire_owned().await.ok()?;
-        let call = call(self.works.clone());
-        let spawned = self.guests.spawn(async move {
-            let answer = call.await;
-            drop(permit);
-            answer
-        });
-        let mut spawned = AbortOnDrop(spawned);
-        (&mut spawned.0).await.ok()
-    }
-}
-
-struct AbortOnDrop<T>(JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// A task, from its launch to its end.
+/// A task, from its launch to its end. Dropped on the way, it was stopped.
 async fn run(works: Arc<Works>, launch: Launch, mut ending: Ending) {
-    let call = run_launch(works.clone(), launch, ending.watch.clone(), ending.scratch.clone(), ending.parts());
-    let end = match works.gate.pass(ending.watch.seat.clone(), call).await {
-        Passed::Finished(end) => end,
-        Passed::Stopped => End::Stopped,
-    };
+    let end = run_launch(&works, launch, &ending).await;
     ending.end = Some(end);
     if ending.scratch.exists() {
         let scratch = ending.scratch.clone();
@@ -303,19 +263,14 @@ async fn run(works: Arc<Works>, launch: Launch, mut ending: Ending) {
     }
 }
 
-async fn run_launch(
-    works: Arc<Works>,
-    launch: Launch,
-    watch: Arc<Watch>,
-    scratch: Scratch,
-    (started, services): (Duration, Arc<dyn Services>),
-) -> End {
+async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
+    let Ending { started, watch, scratch, services, .. } = ending;
     let Launch { task, bundle, identifier, kind, attempt, input, allowance } = launch;
     let component = match works.component(&bundle.digest).await {
         Ok(component) => component,
         Err(message) => return End::NotStarted(message),
     };
-    let folders = match Folders::open(&works.places, &bundle, scratch) {
+    let folders = match Folders::open(&works.places, &bundle, scratch.clone()) {
         Ok(folders) => folders,
         Err(message) => return End::NotStarted(message),
     };
@@ -324,11 +279,11 @@ async fn run_launch(
         bundle: bundle.manifest.id.clone(),
         kind,
         attempt,
-        expires_at: allowance.time.map(|time| started + time),
+        expires_at: allowance.time.map(|time| *started + time),
         services: services.clone(),
     });
     let log = Log::file(works.logs.clone(), format!("{task}.log"), works.settings.log_limit);
-    let guest = works.guest(role, log, Some(folders), &watch, &allowance);
+    let guest = works.guest(role, log, Some(folders), watch, &allowance);
     let answer = call::launch(&works.settings, &component, guest, identifier.to_string(), input).await;
     let end = call::end(&works.settings, &allowance, &watch.tally, answer);
     if end == End::OutOfFuel && watch.tally.tell_fuel_spent() {
@@ -337,7 +292,7 @@ async fn run_launch(
     end
 }
 
-async fn register(works: Arc<Works>, component: Arc<BackgroundAppPre<Guest>>) -> Result<Vec<Pattern>, ComponentError> {
+async fn register(works: &Arc<Works>, component: Arc<BackgroundAppPre<Guest>>) -> Result<Vec<Pattern>, ComponentError> {
     let settings = &works.settings;
     let allowance = Allowance {
         time: Some(settings.register_time),
@@ -347,12 +302,15 @@ async fn register(works: Arc<Works>, component: Arc<BackgroundAppPre<Guest>>) ->
         memory: settings.register_memory,
     };
     let log = Log::memory(settings.trap_limit as u64);
-    let watch = Watch::new(settings.progress_interval, None);
+    let watch = Watch::new(works.gate.seat(), settings.progress_interval, None);
     let guest = works.guest(Role::Registering, log.clone(), None, &watch, &allowance);
-    let call = call::register(settings, &component, guest);
-    let names = match works.within(&allowance, &watch, call).await {
-        Passed::Finished(Ok(names)) => names,
-        Passed::Finished(Err(error)) => {
+    let call = {
+        let works = works.clone();
+        async move { call::register(&works.settings, &component, guest).await }
+    };
+    let names = match works.aside(&allowance, &watch, call).await {
+        Some(Ok(names)) => names,
+        Some(Err(error)) => {
             let mut message = call::said(settings, allowance.memory, &watch.tally, &error);
             let printed = log.kept();
             if !printed.is_empty() {
@@ -360,7 +318,7 @@ async fn register(works: Arc<Works>, component: Arc<BackgroundAppPre<Guest>>) ->
             }
             return Err(ComponentError::Register(message));
         }
-        Passed::Stopped => {
+        None => {
             let message = format!("it did not return within {} s", settings.register_time.as_secs_f32());
             return Err(ComponentError::Register(message));
         }
@@ -370,7 +328,7 @@ async fn register(works: Arc<Works>, component: Arc<BackgroundAppPre<Guest>>) ->
 }
 
 async fn activate(
-    works: Arc<Works>,
+    works: &Arc<Works>,
     bundle: Arc<Bundle>,
     allowance: Allowance,
     services: Arc<dyn Services>,
@@ -378,16 +336,22 @@ async fn activate(
     let id = bundle.manifest.id.clone();
     let component = works.component(&bundle.digest).await?;
     let scratch = Scratch::new(&works.places, &format!("activate-{id}"));
-    let _removed = RemoveOnDrop(scratch.clone());
+    let removed = RemoveOnDrop(scratch.clone());
     let folders = Folders::open(&works.places, &bundle, scratch)?;
     let log = Log::file(works.logs.clone(), format!("activate-{id}.log"), works.settings.log_limit);
-    let watch = Watch::new(works.settings.progress_interval, None);
+    let watch = Watch::new(works.gate.seat(), works.settings.progress_interval, None);
     let guest = works.guest(Role::Activating { bundle: id, services }, log, Some(folders), &watch, &allowance);
-    let call = call::activate(&works.settings, &component, guest);
-    match works.within(&allowance, &watch, call).await {
-        Passed::Finished(Ok(answer)) => answer,
-        Passed::Finished(Err(error)) => Err(call::said(&works.settings, allowance.memory, &watch.tally, &error)),
-        Passed::Stopped => Err("activate was stopped: it took longer than it may".to_owned()),
+    let call = {
+        let works = works.clone();
+        async move {
+            let _removed = removed;
+            call::activate(&works.settings, &component, guest).await
+        }
+    };
+    match works.aside(&allowance, &watch, call).await {
+        Some(Ok(answer)) => answer,
+        Some(Err(error)) => Err(call::said(&works.settings, allowance.memory, &watch.tally, &error)),
+        None => Err("activate was stopped: it took longer than it may, or the host is stopping".to_owned()),
     }
 }
 
@@ -437,17 +401,41 @@ impl Works {
         })
     }
 
-    /// Passes a call that is no task through the gate, and stops it when its time and grace are over.
-    async fn within<F: Future>(&self, allowance: &Allowance, watch: &Arc<Watch>, call: F) -> Passed<F::Output> {
+    /// Passes a call that is no task through the gate; none if it was stopped, because its time and grace were over or the
+    /// engine stopped. Dropping this ends the call.
+    async fn aside<T: Send + 'static>(
+        &self,
+        allowance: &Allowance,
+        watch: &Arc<Watch>,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let permit = self.side_calls.clone().acquire_owned().await.ok()?;
         let deadline = allowance.time.map(|time| {
             let stop_at = self.clock.now().uptime + time + allowance.grace;
             self.deadlines.set(stop_at, Due::Stop, watch.clone())
         });
-        let passed = self.gate.pass(watch.seat.clone(), call).await;
+        let (sender, receiver) = oneshot::channel();
+        let call = async move {
+            let answer = call.await;
+            drop(permit);
+            sender.send(answer).ok();
+        };
+        let stop = StopOnDrop(watch.seat.clone());
+        self.gate.admit(&watch.seat, Box::pin(call));
+        let answer = receiver.await.ok();
+        drop(stop);
         if let Some(key) = deadline {
             self.deadlines.clear(key);
         }
-        passed
+        answer
+    }
+}
+
+struct StopOnDrop(Arc<Seat>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 

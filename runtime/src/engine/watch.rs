@@ -32,9 +32,9 @@ struct Reports {
 
 impl Watch {
     /// `hear` gets the reports of progress, at most one each `interval`.
-    pub(super) fn new(interval: Duration, hear: Option<Box<dyn Fn(Progress) + Send>>) -> Arc<Watch> {
+    pub(super) fn new(seat: Arc<Seat>, interval: Duration, hear: Option<Box<dyn Fn(Progress) + Send>>) -> Arc<Watch> {
         Arc::new(Watch {
-            seat: Seat::new(),
+            seat,
             tally: Arc::default(),
             stop_at: AtomicU64::new(u64::MAX),
             expiration: Mutex::new(None),
@@ -110,14 +110,20 @@ impl Reports {
 
 #[cfg(test)]
 mod tests {
+    use crate::engine::{epoch::Beat, gate::Gate};
+
     use super::*;
+
+    fn seat() -> Arc<Seat> {
+        Gate::new(Arc::new(Beat::new())).seat()
+    }
 
     #[test]
     fn reports_are_thinned_and_the_last_one_is_always_heard() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = heard.clone();
         let hear = move |progress: Progress| ear.lock().expect("unpoisoned").push(progress.completed);
-        let watch = Watch::new(Duration::from_millis(100), Some(Box::new(hear)));
+        let watch = Watch::new(seat(), Duration::from_millis(100), Some(Box::new(hear)));
         let at = Duration::from_millis;
         let step = |completed| Progress { completed, total: 10 };
         assert_eq!(watch.report(at(0), step(1)), None);
@@ -135,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_stop_is_brought_forward_and_never_put_off() {
-        let watch = Watch::new(Duration::ZERO, None);
+        let watch = Watch::new(seat(), Duration::ZERO, None);
         assert_eq!(watch.stop_at(), None);
         for (asked, then) in [(9, 9), (12, 9), (4, 4)] {
             watch.stop_no_later_than(Duration::from_secs(asked));

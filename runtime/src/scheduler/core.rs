@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    event::{Event, Loads, Reply, SchedulerError},
+    event::{Event, Loads, Question, Reply, SchedulerError},
     ledger::Ledger,
 };
 use crate::{
@@ -25,6 +25,11 @@ const RIPENING_BATCH: usize = 256;
 /// How long to wait before a failed commit is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// Hears of everything that happened, once it is durable.
+pub type Tell = Box<dyn FnMut(Happening) + Send>;
+/// Drops the logs of tasks that history forgets.
+pub type Forget = Box<dyn FnMut(&[TaskId]) + Send>;
+
 /// What the scheduler is made of.
 pub struct Parts {
     pub policy: Policy,
@@ -36,10 +41,8 @@ pub struct Parts {
     pub bundles: Vec<Arc<Bundle>>,
     /// False opens the store for questions and submissions only.
     pub launching: bool,
-    /// Told of everything that happened, once it is durable.
-    pub tell: Box<dyn FnMut(Happening) + Send>,
-    /// Drops the logs of tasks that history forgets.
-    pub forget: Box<dyn FnMut(&[TaskId]) + Send>,
+    pub tell: Tell,
+    pub forget: Forget,
 }
 
 pub struct Core {
@@ -68,8 +71,8 @@ pub struct Core {
     retry_at: Option<Duration>,
     done: Vec<Reply<()>>,
     drained: Vec<Reply<()>>,
-    tell: Box<dyn FnMut(Happening) + Send>,
-    pub(super) forget: Box<dyn FnMut(&[TaskId]) + Send>,
+    tell: Tell,
+    pub(super) forget: Forget,
 }
 
 /// A bundle, and what its manifest permits.
@@ -110,7 +113,7 @@ pub(super) struct Work {
     launches: Vec<Launch>,
     pub(super) expirations: Vec<(TaskId, Expiring)>,
     answers: Vec<Answer>,
-    questions: Vec<Box<dyn FnOnce(Now, &mut Core) + Send>>,
+    questions: Vec<Question>,
 }
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;

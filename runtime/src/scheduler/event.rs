@@ -46,6 +46,9 @@ pub struct Load {
     pub running: u64,
 }
 
+/// What is asked of a core between two steps.
+pub type Question = Box<dyn FnOnce(Now, &mut Core) + Send>;
+
 /// Everything that can wake the scheduler, besides the clock.
 pub enum Event {
     /// `bundle` is none when a person asks: the identifier says whose it is.
@@ -102,7 +105,7 @@ pub enum Event {
         reply: Reply<()>,
     },
     /// A question, asked after what came before it is durable.
-    Ask(Box<dyn FnOnce(Now, &mut Core) + Send>),
+    Ask(Question),
 }
 
 /// Unfinished work by bundle.

@@ -177,17 +177,25 @@ pub fn insert_task(task: &TaskRecord) -> Statement {
 /// Records a running task's end. Guarded: a task ends once.
 pub fn end_task(task: TaskId, progress: Option<Progress>, ended: &Ended) -> Statement {
     let Ended { at, outcome, usage } = ended;
-    let (reason, returned, message, output): (Option<&str>, Option<&str>, Option<&str>, Option<&Vec<u8>>) =
-        match outcome {
-            Outcome::Succeeded { output } => (None, None, None, Some(output)),
-            Outcome::Failed { message } | Outcome::Trapped { message } => (None, None, Some(message), None),
-            Outcome::Interrupted => (None, None, None, None),
-            Outcome::Expired { reason, returned } => match returned {
-                None => (Some(reason.as_str()), None, None, None),
-                Some(Ok(output)) => (Some(reason.as_str()), Some("output"), None, Some(output)),
-                Some(Err(message)) => (Some(reason.as_str()), Some("message"), Some(message), None),
-            },
-        };
+    let reason = match outcome {
+        Outcome::Expired { reason, .. } => Some(reason.as_str()),
+        Outcome::Succeeded { .. } | Outcome::Failed { .. } | Outcome::Trapped { .. } | Outcome::Interrupted => None,
+    };
+    let returned = match outcome {
+        Outcome::Expired { returned, .. } => {
+            returned.as_ref().map(|said| if said.is_ok() { "output" } else { "message" })
+        }
+        Outcome::Succeeded { .. } | Outcome::Failed { .. } | Outcome::Trapped { .. } | Outcome::Interrupted => None,
+    };
+    let message = match outcome {
+        Outcome::Failed { message } | Outcome::Trapped { message } => Some(message.as_str()),
+        Outcome::Expired { returned: Some(Err(message)), .. } => Some(message.as_str()),
+        Outcome::Succeeded { .. } | Outcome::Expired { .. } | Outcome::Interrupted => None,
+    };
+    let output = match outcome {
+        Outcome::Succeeded { output } | Outcome::Expired { returned: Some(Ok(output)), .. } => Some(output),
+        Outcome::Failed { .. } | Outcome::Trapped { .. } | Outcome::Expired { .. } | Outcome::Interrupted => None,
+    };
     Statement {
         sql: "UPDATE task
               SET completed = ?2, total = ?3, ended_at = ?4, outcome = ?5, reason = ?6, returned = ?7, message = ?8,

@@ -13,6 +13,7 @@ mod exits;
 mod fails;
 mod floods_log;
 mod ignores_expiration_awaiting;
+mod nothing;
 mod polls_expiration;
 mod reads_grant;
 mod remembers;
@@ -43,6 +44,7 @@ bundle! {
     "test.behaviours.fails" => fails::run,
     "test.behaviours.floods-log" => floods_log::run,
     "test.behaviours.ignores-expiration-awaiting" => ignores_expiration_awaiting::run,
+    "test.behaviours.nothing.*" => nothing::run,
     "test.behaviours.polls-expiration" => polls_expiration::run,
     "test.behaviours.reads-grant" => reads_grant::run,
     "test.behaviours.remembers" => remembers::run,
