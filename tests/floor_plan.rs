@@ -53,7 +53,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("tracing", &["daemon", "engine", "host", "scheduler"]),
     ("bytes", &["api", "engine"]),
     ("bytesize", &["bundle", "cli"]),
-    ("jiff", &["cli", "rules"]),
+    ("jiff", &["cli", "rules", "scheduler"]),
     ("thiserror", &["api", "bundle", "conditions", "config", "engine", "host", "rules", "scheduler", "store"]),
 ];
 

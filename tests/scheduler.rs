@@ -350,3 +350,14 @@ fn history_is_bounded() {
     assert!(kept.len() <= 10 + 256, "{} tasks are kept", kept.len());
     assert_eq!(kept[0].id, TaskId(400), "the newest are");
 }
+
+#[test]
+fn old_tasks_are_forgotten_when_later_ones_end() {
+    let mut world = world();
+    world.submit(refresh(REFRESH)).unwrap();
+    let old = world.end(REFRESH, ok());
+    world.clock.advance(Duration::from_secs(31 * 86_400));
+    world.submit(refresh(THIRD)).unwrap();
+    world.end(THIRD, ok());
+    assert!(world.core.task(old).unwrap().is_none());
+}

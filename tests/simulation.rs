@@ -13,7 +13,7 @@ use idlewild::{bundle::Bundle, rules::*, scheduler::Event};
 use idlewild_tests::{World, bundle, bundle_id, id, policy};
 use tokio::sync::oneshot;
 
-const LIVES: u64 = 200;
+const LIVES: u64 = 100;
 const MOMENTS: usize = 250;
 
 const GALLERY: [&str; 4] =

@@ -105,7 +105,8 @@ fn explain(why: &wire::Why, command: impl Fn(&str) -> String) -> Vec<String> {
             [] => lines.push(format!("{request} is about to be launched")),
             reasons => {
                 lines.push(format!("{request} waits because:"));
-                lines.extend(reasons.iter().flat_map(|reason| because_and_mend(reason, &command)));
+                let hosted = reasons.iter().all(|reason| reason.code != "not-launching");
+                lines.extend(reasons.iter().flat_map(|reason| because_and_mend(reason, hosted, &command)));
             }
         }
     }
@@ -122,13 +123,16 @@ fn explain(why: &wire::Why, command: impl Fn(&str) -> String) -> Vec<String> {
     lines
 }
 
-/// The reason, and below it what would end it, where a person can.
-fn because_and_mend(reason: &wire::Reason, command: impl Fn(&str) -> String) -> Vec<String> {
+/// The reason, and below it what would end it, where a person can. A condition is stated to a host that runs.
+fn because_and_mend(reason: &wire::Reason, hosted: bool, command: impl Fn(&str) -> String) -> Vec<String> {
     let mut lines = vec![format!("  - {}", reason.message)];
     if let Some(condition) = &reason.condition {
-        lines.push(format!("    to state otherwise: {}", command(&format!("conditions {condition}=yes"))));
+        let state = if hosted { format!("conditions {condition}=yes") } else { format!("serve --assume {condition}") };
+        lines.push(format!("    to state otherwise: {}", command(&state)));
     } else if let Some(identifier) = &reason.identifier {
         lines.push(format!("    see how that one fares: {}", command(&format!("why {identifier}"))));
+    } else if reason.code == "behind" {
+        lines.push(format!("    see what runs: {}", command("tasks")));
     } else if reason.code == "not-launching" {
         lines.push(format!("    to launch: {}", command("serve")));
     }

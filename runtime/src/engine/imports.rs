@@ -213,10 +213,11 @@ impl task::Host for Guest {
         Ok(self.watch.expiration().map(reason_to_guest))
     }
 
-    /// More completed than there is counts as all of it.
+    /// More completed than there is counts as all of it; a total of 0 means that it is not known.
     fn set_progress(&mut self, completed: u64, total: u64) -> wasmtime::Result<()> {
         self.launched("set-progress")?;
-        let progress = Progress { completed: completed.min(total), total };
+        let completed = if total == 0 { completed } else { completed.min(total) };
+        let progress = Progress { completed, total };
         if let Some(due) = self.watch.report(self.clock.now().uptime, progress) {
             self.deadlines.set(due, Due::Report, self.watch.clone());
         }

@@ -68,6 +68,8 @@ pub struct Core {
     /// Reports of the engine that are not durable yet.
     ended: Vec<(TaskId, End, Usage)>,
     looked_at: Duration,
+    /// When history was last looked through for tasks past their age.
+    pub(super) aged_at: Option<Timestamp>,
     retry_at: Option<Duration>,
     done: Vec<Reply<()>>,
     drained: Vec<Reply<()>>,
@@ -108,6 +110,8 @@ pub(super) struct Work {
     /// Whether another step can do more at once.
     pub(super) again: bool,
     pub(super) forgotten: Vec<TaskId>,
+    /// Whether tasks of more than one bundle may be forgotten.
+    pub(super) recount_history: bool,
     /// The bundles as they were before this step, if it changes them.
     pub(super) bundles_before: Option<BTreeMap<BundleId, Installed>>,
     launches: Vec<Launch>,
@@ -157,6 +161,7 @@ impl Core {
             draining: false,
             ended: Vec::new(),
             looked_at: now.uptime,
+            aged_at: None,
             retry_at: None,
             done: Vec::new(),
             drained: Vec::new(),
@@ -182,6 +187,7 @@ impl Core {
             questions,
             again,
             forgotten,
+            recount_history,
             bundles_before,
             ..
         } = work;
@@ -195,6 +201,9 @@ impl Core {
                     // Unknown is treated as due: the next step looks again.
                     self.next_ripening = self.store.next_ripening().unwrap_or(Some(now.wall));
                 }
+                if recount_history && let Ok(counts) = self.store.history_counts() {
+                    self.history = counts.into_iter().collect();
+                }
                 for (task, expiring) in expirations {
                     self.engine.expire(task, expiring.reason, expiring.stop_at);
                 }
@@ -204,7 +213,14 @@ impl Core {
             }
             Err(error) => {
                 tracing::error!(%error, "step-not-committed");
+                let spent: Vec<TaskId> = self.running.values().filter(|it| it.fuel_spent).map(|it| it.task).collect();
                 self.running = running_before;
+                // The engine says so only once.
+                for task in spent {
+                    if let Some(running) = self.running.get_mut(&task) {
+                        running.fuel_spent = true;
+                    }
+                }
                 if let Some(bundles) = bundles_before {
                     self.bundles = bundles;
                 }

@@ -104,7 +104,7 @@ pub enum Event {
     Done {
         reply: Reply<()>,
     },
-    /// A question, asked after what came before it is durable.
+    /// A question, asked after the step that took it up.
     Ask(Question),
 }
 

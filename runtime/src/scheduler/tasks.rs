@@ -1,5 +1,7 @@
 //! Tasks run and end: progress, checkpoints, expiration, settlement, and what their end sets free.
 
+use jiff::SignedDuration;
+
 use super::{
     core::{Core, Work},
     event::SchedulerError,
@@ -11,6 +13,8 @@ use crate::{
 
 /// How many tasks past its limit a bundle's history may grow before the oldest are dropped together.
 const HISTORY_SLACK: u64 = 256;
+/// How often history is looked through for tasks past their age.
+const AGING: SignedDuration = SignedDuration::from_hours(1);
 
 impl Core {
     pub(super) fn settle(
@@ -109,20 +113,24 @@ impl Core {
         Ok(())
     }
 
+    /// Drops the oldest ended tasks of a bundle that has too many, and, once an hour while tasks end, those past their age.
     fn bound_history(&mut self, now: Now, bundle: &BundleId, work: &mut Work) -> Result<(), StoreError> {
         let kept = self.history.entry(bundle.clone()).or_default();
         *kept += 1;
-        if *kept <= self.policy.history_tasks + HISTORY_SLACK {
-            return Ok(());
+        let mut forgotten = Vec::new();
+        if *kept > self.policy.history_tasks + HISTORY_SLACK {
+            forgotten = self.store.oldest(bundle, *kept - self.policy.history_tasks)?;
+            *kept -= forgotten.len() as u64;
         }
-        let surplus = *kept - self.policy.history_tasks;
-        let mut forgotten = self.store.oldest(bundle, surplus)?;
-        *kept -= forgotten.len() as u64;
-        let oldest_kept = now.wall.saturating_sub(self.policy.history_age).unwrap_or(Timestamp::MIN);
-        for task in self.store.ended_before(oldest_kept, HISTORY_SLACK)? {
-            if !forgotten.contains(&task) {
-                forgotten.push(task);
+        if self.aged_at.is_none_or(|aged_at| now.wall.duration_since(aged_at) >= AGING) {
+            let oldest_kept = now.wall.saturating_sub(self.policy.history_age).unwrap_or(Timestamp::MIN);
+            let aged = self.store.ended_before(oldest_kept, HISTORY_SLACK)?;
+            // As many as fit into one step; if that was not all, the next end goes on.
+            if (aged.len() as u64) < HISTORY_SLACK {
+                self.aged_at = Some(now.wall);
             }
+            work.recount_history |= !aged.is_empty();
+            forgotten.extend(aged.into_iter().filter(|task| !forgotten.contains(task)).collect::<Vec<_>>());
         }
         work.ledger.write_all(forgotten.iter().map(|task| store::remove_task(*task)));
         work.forgotten.append(&mut forgotten);
