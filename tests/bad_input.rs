@@ -141,7 +141,7 @@ fn a_file_that_is_no_component_is_told_what_it_is() {
     let whole = fs::read(built_bundle("behaviours").join("behaviours.wasm")).unwrap();
     let module = wat::parse_str("(module (func (export \"launch\")))").unwrap();
     let bundles = [
-        (broken("text", b"just some text\n"), "no component"),
+        (broken("text", b"just some text\n"), "it does not begin as WebAssembly does"),
         (broken("module", &module), "core module"),
         (broken("empty", b""), "empty"),
         (broken("torn", &whole[..whole.len() / 2]), "component"),
