@@ -1,10 +1,15 @@
-//! What the stories share: a scripted engine, a database that can fail and outlive its scheduler, and a host in a box.
+//! What the stories share: a scripted engine, a database that can fail and outlive its scheduler, a host in a box, and the
+//! real binary from outside.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod binary;
 mod database;
 mod engine;
+mod host_process;
 mod world;
 
+pub use binary::{AT_EASE, Answer, Place, binary, built_bundle};
 pub use database::SharedDatabase;
 pub use engine::{Script, ScriptedEngine};
+pub use host_process::{HostEnd, HostProcess, Signal};
 pub use world::*;

@@ -12,7 +12,7 @@ pub use axum::Router;
 
 pub use client::{Client, ClientError};
 pub use problem::Problem;
-pub use routes::{Closing, events, router};
+pub use routes::{Closing, events_from_start, router};
 pub use socket::{listen_unix, serve_unix};
 
 /// The longest body the router reads: the largest input, however it is written, fits many times over.

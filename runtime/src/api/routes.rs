@@ -1,6 +1,6 @@
 //! The routes under `/v1`, one handler each: parse, ask the host, answer.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -10,7 +10,7 @@ use axum::{
     routing::{delete, get},
 };
 use futures_util::{Stream, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{broadcast::Receiver, watch};
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     wire,
 };
 use crate::{
-    host::Host,
+    host::{Happening, Host},
     rules::{BundleId, Identifier, TaskId},
 };
 
@@ -74,8 +74,17 @@ pub fn router(host: Host, about: wire::About, closing: Closing) -> Router {
 }
 
 /// What happens from now on, as clients see it. A listener that falls behind is told how much it missed.
-pub fn events(host: &Host) -> impl Stream<Item = wire::Event> + Send + Unpin + use<> {
-    BroadcastStream::new(host.happenings()).map(|heard| match heard {
+fn events(host: &Host) -> impl Stream<Item = wire::Event> + Send + Unpin + use<> {
+    as_events(host.happenings())
+}
+
+/// What happens from the start, for the first who asks.
+pub fn events_from_start(host: &Host) -> impl Stream<Item = wire::Event> + Send + Unpin + use<> {
+    as_events(host.happenings_from_start())
+}
+
+fn as_events(happenings: Receiver<Arc<Happening>>) -> impl Stream<Item = wire::Event> + Send + Unpin + use<> {
+    BroadcastStream::new(happenings).map(|heard| match heard {
         Ok(happening) => wire::Event::from(&*happening),
         Err(BroadcastStreamRecvError::Lagged(count)) => wire::Event::missed(count),
     })

@@ -18,10 +18,7 @@ pub fn check_registration(manifest: &Manifest, registered: &[Pattern]) -> Result
             return Err(BundleError::RegisteredTwice { pattern: pattern.clone() });
         }
         if !is_permitted(permitted, pattern) {
-            return Err(BundleError::NotPermitted {
-                pattern: pattern.clone(),
-                mend: how_to_permit(permitted, pattern),
-            });
+            return Err(BundleError::NotPermitted { pattern: pattern.clone(), mend: how_to_permit(manifest, pattern) });
         }
     }
     match permitted.iter().find(|pattern| !seen.contains(pattern)) {
@@ -36,11 +33,16 @@ fn is_permitted(permitted: &[Pattern], pattern: &Pattern) -> bool {
             .is_ok_and(|identifier| permitted.iter().any(|permitted| permitted.matches(&identifier)))
 }
 
-fn how_to_permit(permitted: &[Pattern], pattern: &Pattern) -> String {
-    let names: Vec<String> = permitted.iter().map(Pattern::to_string).collect();
+/// What all names of a bundle have in common says nothing of how alike two of them are.
+fn how_to_permit(manifest: &Manifest, pattern: &Pattern) -> String {
+    let own = |pattern: &Pattern| {
+        let name = pattern.to_string();
+        name.strip_prefix(manifest.id.as_str()).map(str::to_owned).unwrap_or(name)
+    };
+    let names: Vec<String> = manifest.permitted_identifiers.iter().map(own).collect();
     let add = "add it to permitted-identifiers or remove the handler";
-    match spelling::nearest(&pattern.to_string(), names.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`? otherwise {add}"),
+    match spelling::nearest(&own(pattern), names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{}{near}`? otherwise {add}", manifest.id),
         None => add.to_owned(),
     }
 }
@@ -87,10 +89,10 @@ mod tests {
                     .to_owned()),
             ),
             (
-                &["a"],
-                &["a", "a.*"],
-                Err("the component registers `com.example.a.*`, which the manifest does not permit; \
-                     did you mean `com.example.a`? otherwise add it to permitted-identifiers or remove the handler"
+                &["rest"],
+                &["rest", "play"],
+                Err("the component registers `com.example.play`, which the manifest does not permit; \
+                     add it to permitted-identifiers or remove the handler"
                     .to_owned()),
             ),
             (&["a", "b"], &["a"], Err(no_handler("b"))),

@@ -225,7 +225,7 @@ impl Submit {
 
 #[derive(Debug, Args)]
 pub(super) struct Pending {
-    /// At most so many, by identifier
+    /// At most so many, oldest first
     #[arg(long, default_value_t = 100, value_parser = limit)]
     pub(super) limit: usize,
 }

@@ -54,7 +54,7 @@ async fn run(
 ) -> anyhow::Result<ExitCode> {
     let client = daemon.client();
     let mut events = daemon.events();
-    let newest_before = newest_task(&client).await?;
+    let newest_before = daemon.newest_before();
     let host: wire::About = client.get("/v1/host").await?;
     let conditions: Vec<wire::Condition> = client.get("/v1/conditions").await?;
     display.notice(&Notice::Serving { host: &host, socket: daemon.socket(), conditions: &conditions })?;
@@ -110,11 +110,6 @@ struct Tally {
     /// Requests whose last task ended in this run.
     ended: u64,
     not_succeeded: u64,
-}
-
-async fn newest_task(client: &Client) -> anyhow::Result<u64> {
-    let tasks: Vec<wire::Task> = client.get("/v1/tasks?limit=1").await?;
-    Ok(tasks.first().map(|task| task.id).unwrap_or_default())
 }
 
 /// Counts what ended after the task `newest_before`, from the host's own records: events may have been missed.

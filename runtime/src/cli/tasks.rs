@@ -191,7 +191,7 @@ struct Log {
 pub(super) async fn logs(client: &Client, out: &mut Output, command: Logs) -> anyhow::Result<()> {
     let task = match command.of {
         TaskOrIdentifier::Task(task) => task,
-        TaskOrIdentifier::Identifier(identifier) => latest(client, &identifier).await?,
+        TaskOrIdentifier::Identifier(identifier) => latest(client, out, &identifier).await?,
     };
     let log = client.get_bytes(&format!("/v1/tasks/{task}/log")).await?;
     match out.json {
@@ -200,12 +200,14 @@ pub(super) async fn logs(client: &Client, out: &mut Output, command: Logs) -> an
     }
 }
 
-async fn latest(client: &Client, identifier: &Identifier) -> anyhow::Result<u64> {
+async fn latest(client: &Client, out: &Output, identifier: &Identifier) -> anyhow::Result<u64> {
     let tasks: Vec<wire::Task> = client.get(&format!("/v1/tasks?identifier={identifier}&limit=1")).await?;
-    match tasks.first() {
-        Some(task) => Ok(task.id),
-        None => anyhow::bail!("no task of {identifier} has run"),
+    if let Some(task) = tasks.first() {
+        return Ok(task.id);
     }
+    // An identifier that no bundle permits is said to be one.
+    let _: wire::Why = client.get(&format!("/v1/why/{identifier}")).await?;
+    anyhow::bail!("no task of {identifier} has run yet: `{}` tells why", out.command(&format!("why {identifier}")))
 }
 
 #[cfg(test)]

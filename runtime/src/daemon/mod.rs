@@ -46,6 +46,7 @@ pub struct Daemon {
     router: Router,
     clock: Arc<dyn Clock>,
     grace: Duration,
+    newest_before: u64,
     socket: PathBuf,
     closing: watch::Sender<bool>,
     server: Option<JoinHandle<io::Result<()>>>,
@@ -54,10 +55,10 @@ pub struct Daemon {
 /// Opens the host. Errors: the state folder is in use or cannot be used, the database is corrupt, the engine cannot start.
 pub async fn open(options: DaemonOptions) -> anyhow::Result<Daemon> {
     let socket = parts::socket(&options.state)?;
-    let parts::Parts { host, about, clock, grace } = parts::start(&options).await?;
+    let parts::Parts { host, about, clock, grace, newest_before } = parts::start(&options).await?;
     let closing = watch::Sender::new(false);
     let router = api::router(host.clone(), about, Closing::when(&closing));
-    Ok(Daemon { host, router, clock, grace, socket, closing, server: None })
+    Ok(Daemon { host, router, clock, grace, newest_before, socket, closing, server: None })
 }
 
 impl Daemon {
@@ -76,9 +77,14 @@ impl Daemon {
         self.grace
     }
 
-    /// What happens from now on.
+    /// The newest task of the runs before this one; 0 when there was none.
+    pub fn newest_before(&self) -> u64 {
+        self.newest_before
+    }
+
+    /// What happens from the start, for the first who asks.
     pub fn events(&self) -> impl Stream<Item = wire::Event> + Send + Unpin + use<> {
-        api::events(&self.host)
+        api::events_from_start(&self.host)
     }
 
     /// Answers others at the socket from now on.

@@ -15,7 +15,7 @@ use crate::{
     config::{self, Settings},
     engine::{EngineParts, EngineSettings, WasmEngine},
     host::{self, Host},
-    rules::Timestamp,
+    rules::{TaskFilter, Timestamp},
     store::{Sqlite, Store},
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Parts {
     pub(super) about: wire::About,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) grace: Duration,
+    /// The newest task of the runs before this one; 0 when there was none.
+    pub(super) newest_before: u64,
 }
 
 /// Locks the state folder, opens what is in it, and starts the host.
@@ -35,7 +37,10 @@ pub(super) async fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
     let root = Path::new("/");
     let settings = Settings::new(config::profile_of_machine(root));
     let state = Arc::new(StateFolder::open(state)?);
-    let store = Store::open(Box::new(Sqlite::open(&state.database_path())?))?;
+    let mut store = Store::open(Box::new(Sqlite::open(&state.database_path())?))?;
+    // Asked before the host launches anything.
+    let newest = store.tasks(&TaskFilter { identifier: None, bundle: None, before: None, limit: 1 })?;
+    let newest_before = newest.first().map(|task| task.id.0).unwrap_or_default();
     let clock: Arc<dyn Clock> = SystemClock::start();
     let now = clock.now();
     let mut observer = Observer::new(Box::new(LinuxProbe::new(root)), now);
@@ -58,7 +63,7 @@ pub(super) async fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
         policy: settings.policy(),
         launching: *launching,
     };
-    Ok(Parts { host: Host::start(parts).await?, about, clock, grace: settings.grace })
+    Ok(Parts { host: Host::start(parts).await?, about, clock, grace: settings.grace, newest_before })
 }
 
 fn engine_parts(state: &StateFolder, settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<EngineParts> {

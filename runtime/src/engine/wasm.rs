@@ -30,7 +30,7 @@ use super::{
     deadlines::{Deadlines, Due},
     ending::Ending,
     epoch::{Beat, Ticker},
-    fault::size,
+    fault::{bounded, size},
     folders::{self, Folders, Places, Scratch},
     gate::{Gate, Seat, Turns},
     imports::{Guest, GuestParts, Launched, Role},
@@ -311,12 +311,8 @@ async fn register(works: &Arc<Works>, component: Arc<BackgroundAppPre<Guest>>) -
     let names = match works.aside(&allowance, &watch, call).await {
         Some(Ok(names)) => names,
         Some(Err(error)) => {
-            let mut message = call::said(settings, allowance.memory, &watch.tally, &error);
-            let printed = log.kept();
-            if !printed.is_empty() {
-                message = format!("{message}; it printed: {printed}");
-            }
-            return Err(ComponentError::Register(message));
+            let message = call::said(settings, allowance.memory, &watch.tally, &error);
+            return Err(ComponentError::Register(with_what_it_printed(message, &log.kept(), settings.trap_limit)));
         }
         None => {
             let message = format!("it did not return within {} s", settings.register_time.as_secs_f32());
@@ -338,7 +334,9 @@ async fn activate(
     let scratch = Scratch::new(&works.places, &format!("activate-{id}"));
     let removed = RemoveOnDrop(scratch.clone());
     let folders = Folders::open(&works.places, &bundle, scratch)?;
-    let log = Log::file(works.logs.clone(), format!("activate-{id}.log"), works.settings.log_limit);
+    let log_name = format!("activate-{id}.log");
+    works.logs.remove_file(&log_name).ok();
+    let log = Log::file(works.logs.clone(), log_name.clone(), works.settings.log_limit);
     let watch = Watch::new(works.gate.seat(), works.settings.progress_interval, None);
     let guest = works.guest(Role::Activating { bundle: id, services }, log, Some(folders), &watch, &allowance);
     let call = {
@@ -348,10 +346,23 @@ async fn activate(
             call::activate(&works.settings, &component, guest).await
         }
     };
-    match works.aside(&allowance, &watch, call).await {
+    let activated = match works.aside(&allowance, &watch, call).await {
         Some(Ok(answer)) => answer,
         Some(Err(error)) => Err(call::said(&works.settings, allowance.memory, &watch.tally, &error)),
         None => Err("activate was stopped: it took longer than it may, or the host is stopping".to_owned()),
+    };
+    // A bundle that is not installed has no log to look into: the message takes the words along.
+    activated.map_err(|message| {
+        let printed = works.logs.read(&log_name).unwrap_or_default();
+        works.logs.remove_file(&log_name).ok();
+        with_what_it_printed(message, String::from_utf8_lossy(&printed).trim(), works.settings.trap_limit)
+    })
+}
+
+fn with_what_it_printed(message: String, printed: &str, limit: usize) -> String {
+    match printed {
+        "" => message,
+        printed => format!("{message}; it printed: {}", bounded(printed.to_owned(), limit)),
     }
 }
 

@@ -80,6 +80,8 @@ struct Inner {
     mailbox: Mailbox,
     scheduler: std::sync::Mutex<Scheduler>,
     happenings: broadcast::Sender<Arc<Happening>>,
+    /// Hears what happens before anybody can watch, until the first watcher takes it over.
+    first: std::sync::Mutex<Option<broadcast::Receiver<Arc<Happening>>>>,
     engine: Arc<dyn Engine>,
     state: Arc<StateFolder>,
     clock: Arc<dyn Clock>,
@@ -95,7 +97,7 @@ impl Host {
         let policy = Policy { slots: policy.slots.min(engine.slots()), ..policy };
         let bundles = store.bundles()?.into_iter().map(install::restore).collect::<Result<_, _>>()?;
         let mailbox = Mailbox::new(clock.clone());
-        let (happenings, _) = broadcast::channel(HAPPENINGS_KEPT);
+        let (happenings, first) = broadcast::channel(HAPPENINGS_KEPT);
         let tell = happenings.clone();
         let logs = state.clone();
         let parts = scheduler::Parts {
@@ -119,6 +121,7 @@ impl Host {
             mailbox,
             scheduler: std::sync::Mutex::new(scheduler),
             happenings,
+            first: std::sync::Mutex::new(Some(first)),
             engine,
             state,
             clock,
@@ -150,7 +153,7 @@ impl Host {
         Ok(self.inner.mailbox.call(cancel).await?)
     }
 
-    /// Pending requests with their reasons, by identifier, at most `limit`.
+    /// Pending requests with their reasons, oldest first, at most `limit`.
     pub async fn pending(&self, limit: usize) -> Result<Vec<Waiting>, HostError> {
         Ok(self.inner.mailbox.ask(move |now, core| core.waiting(now, limit)).await?)
     }
@@ -188,6 +191,13 @@ impl Host {
     /// States a condition by hand; none gives it back to the machine's own reading.
     pub async fn state_condition(&self, condition: Condition, holds: Option<bool>) -> Result<Conditions, HostError> {
         Ok(self.inner.mailbox.call(|reply| Event::StateCondition { condition, holds, reply }).await?)
+    }
+
+    /// What happens from the start, launches of what was pending included. Only the first who asks is told so much; anybody
+    /// else hears what happens from now on.
+    pub fn happenings_from_start(&self) -> broadcast::Receiver<Arc<Happening>> {
+        let first = self.inner.first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        first.unwrap_or_else(|| self.happenings())
     }
 
     /// What happens from now on. A receiver that falls behind loses the oldest, and is told so.

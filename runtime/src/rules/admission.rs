@@ -27,6 +27,20 @@ impl Permits {
         let wildcards = profile == Profile::Server || kind == KindName::ContinuedProcessing;
         self.identifiers.iter().any(|pattern| pattern.matches(identifier) && (wildcards || !pattern.is_wildcard()))
     }
+
+    /// Whether a request that was accepted under an earlier manifest would be permitted still.
+    pub fn still_permits(&self, profile: Profile, identifier: &Identifier, kind: KindName) -> bool {
+        self.permits(profile, identifier, kind) && background_mode(kind).is_none_or(|mode| self.modes.contains(&mode))
+    }
+}
+
+/// The mode a bundle must declare to have tasks of that kind, where there is one.
+fn background_mode(kind: KindName) -> Option<BackgroundMode> {
+    match kind {
+        KindName::AppRefresh => Some(BackgroundMode::Fetch),
+        KindName::Processing => Some(BackgroundMode::Processing),
+        KindName::HealthResearch | KindName::ContinuedProcessing => None,
+    }
 }
 
 /// Judges a submission. Accepted, it may replace the request that `Standing` names.
@@ -61,22 +75,18 @@ fn check_permission(policy: &Policy, permits: &Permits, request: &Request) -> Re
             format!("{} is not among the bundle's permitted-identifiers", request.identifier)
         });
     }
-    let mode = match kind {
-        KindName::AppRefresh => BackgroundMode::Fetch,
-        KindName::Processing => BackgroundMode::Processing,
-        KindName::HealthResearch => {
-            return not_permitted("no bundle is entitled to health-research on this host".into());
+    match background_mode(kind) {
+        Some(mode) if !permits.modes.contains(&mode) => {
+            not_permitted(format!("{kind} needs `{mode}` among the bundle's background-modes"))
         }
-        KindName::ContinuedProcessing => {
-            return not_permitted(
-                "continued-processing is asked for by a person, and this host has no client that does".into(),
-            );
+        Some(_) => Ok(()),
+        None if kind == KindName::HealthResearch => {
+            not_permitted("no bundle is entitled to health-research on this host".into())
         }
-    };
-    if !permits.modes.contains(&mode) {
-        return not_permitted(format!("{kind} needs `{mode}` among the bundle's background-modes"));
+        None => {
+            not_permitted("continued-processing is asked for by a person, and this host has no client that does".into())
+        }
     }
-    Ok(())
 }
 
 fn check_options(policy: &Policy, permits: &Permits, request: &Request) -> Result<(), Refusal> {

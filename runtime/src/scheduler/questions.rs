@@ -24,7 +24,7 @@ impl Core {
         Ok(self.store.bundles()?)
     }
 
-    /// Pending requests with the reasons why they are not running, by identifier, at most `limit`.
+    /// Pending requests with the reasons why they are not running, oldest first, at most `limit`.
     pub fn waiting(&mut self, now: Now, limit: usize) -> Result<Vec<Waiting>, SchedulerError> {
         let pending = self.store.pending(None, limit)?;
         Ok(pending.into_iter().map(|stored| self.explain(now, stored)).collect::<Result<_, StoreError>>()?)

@@ -177,7 +177,7 @@ impl Core {
         if self.bundles.contains_key(&id) {
             for stored in self.store.pending(Some(&id), usize::MAX)? {
                 let Request { identifier, kind, .. } = &stored.record.request;
-                let permitted = installed.permits.permits(self.policy.profile, identifier, kind.name());
+                let permitted = installed.permits.still_permits(self.policy.profile, identifier, kind.name());
                 if let Some(stored) = work.ledger.as_it_stands(stored).filter(|_| !permitted) {
                     work.ledger.end(&stored);
                     self.forget_pending(&stored, CancelCause::BundleChanged, work);

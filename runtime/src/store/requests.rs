@@ -71,10 +71,8 @@ impl Store {
                 select_requests!("WHERE bundle = ?1 AND stage <> 'launched' ORDER BY identifier, id LIMIT ?2"),
                 &[bundle.as_str().into(), count(limit as u64)],
             ),
-            None => self.requests(
-                select_requests!("WHERE stage <> 'launched' ORDER BY bundle, identifier, id LIMIT ?1"),
-                &[count(limit as u64)],
-            ),
+            None => self
+                .requests(select_requests!("WHERE stage <> 'launched' ORDER BY id LIMIT ?1"), &[count(limit as u64)]),
         }
     }
 

@@ -1,0 +1,337 @@
+//! Bad input: each gets one clear message that names the thing and the mend, a code other than 0, and changes nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use idlewild_tests::{Answer, Place, Signal, built_bundle};
+use serde_json::Value;
+
+/// What was wrong, what is said of it, and with which code.
+struct Case {
+    arguments: Vec<String>,
+    /// Each part stands in the message.
+    says: Vec<String>,
+    code: i32,
+}
+
+fn case(arguments: &[&str], says: &[&str]) -> Case {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    Case { arguments: owned(arguments), says: owned(says), code: 1 }
+}
+
+fn usage(arguments: &[&str], says: &[&str]) -> Case {
+    Case { code: 2, ..case(arguments, says) }
+}
+
+/// One message: a single line after `error: `, and clap's own hint where it was clap who spoke.
+fn assert_message(arguments: &[String], answer: &Answer, says: &[String], code: i32) {
+    assert_eq!(answer.code, Some(code), "{arguments:?}: {}", answer.stderr);
+    assert!(answer.stdout.is_empty(), "{arguments:?} said on stdout: {}", answer.text());
+    let message = answer.stderr.strip_suffix("\n").unwrap_or_else(|| panic!("{arguments:?} said nothing"));
+    let message = match code {
+        2 => message.split("\n\n").next().unwrap(),
+        _ => message,
+    };
+    assert!(message.starts_with("error: ") && (code == 2 || !message.contains('\n')), "{arguments:?}: {message}");
+    for part in says {
+        assert!(message.contains(part), "{arguments:?} says\n  {message}\nwithout\n  {part}");
+    }
+    for noise in ["panicked at src", "os error 2): ", "Err(", "Error {", "  at idlewild"] {
+        assert!(!message.contains(noise), "{arguments:?}: {message}");
+    }
+}
+
+/// Everything a bad command could have changed.
+fn snapshot(place: &Place) -> (Vec<Value>, Vec<Value>, Vec<Value>, Vec<String>) {
+    let kept = |folder: &str| {
+        let entries = fs::read_dir(place.state().join(folder)).unwrap();
+        entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().display())).collect::<Vec<_>>()
+    };
+    let mut files: Vec<String> = ["components", "data", "logs", "tmp"].iter().flat_map(|folder| kept(folder)).collect();
+    files.sort();
+    (place.ask(&["bundles"]), place.ask(&["pending"]), place.ask(&["tasks"]), files)
+}
+
+/// Each case changes nothing, with no host and with one.
+fn assert_cases(place: &Place, cases: &[Case]) {
+    place.ask_one(&["install", built_bundle("hello").to_str().unwrap()]);
+    for hosted in [false, true] {
+        let host = hosted.then(|| {
+            let mut host = place.serve(&["--assume", "no-idle"]);
+            host.ready();
+            host
+        });
+        let before = snapshot(place);
+        for Case { arguments, says, code } in cases {
+            if hosted && arguments[0] == "serve" {
+                continue;
+            }
+            let answer = place.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_message(arguments, &answer, says, *code);
+            assert_eq!(snapshot(place), before, "{arguments:?} changed something");
+        }
+        if let Some(host) = host {
+            host.signal(Signal::TERM);
+            assert_eq!(host.end().code, Some(0));
+        }
+    }
+}
+
+/// A bundle of the behaviours whose manifest has `from` replaced.
+fn changed(place: &Place, name: &str, from: &str, to: &str) -> PathBuf {
+    place.copy_of_bundle("behaviours", name, |manifest| {
+        assert!(manifest.contains(from), "{from}");
+        manifest.replacen(from, to, 1)
+    })
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn a_bad_manifest_is_named_with_line_and_mend() {
+    let place = Place::new();
+    let manifests = [
+        (
+            "key",
+            "component =",
+            "componnet =",
+            "unknown key `componnet` in [bundle] at line 4, column 1; did you mean `component`?",
+        ),
+        ("section", "[capabilities]", "[capability]", "did you mean `capabilities`?"),
+        ("later", "[capabilities]", "[entitlements]\n[capabilities]", "unknown key `entitlements`"),
+        (
+            "identifier",
+            "test.behaviours.fails",
+            "com.example.fails",
+            "must be `test.behaviours` or begin with `test.behaviours.`, and is `com.example.fails`",
+        ),
+        ("twice", "test.behaviours.fails", "test.behaviours.exits", "repeats `test.behaviours.exits`"),
+        ("syntax", "[bundle]", "[bundle", "is not TOML"),
+        ("mode", "\"fetch\"", "\"fecth\"", "did you mean `fetch`?"),
+        ("id", "id = \"test.behaviours\"", "id = \"behaviours\"", "is not a reverse-DNS name"),
+        ("outside", "behaviours.wasm", "../behaviours.wasm", "inside the bundle folder"),
+        ("absent", "behaviours.wasm", "other.wasm", "other.wasm does not exist; build it, or mend `component`"),
+    ];
+    let paths: Vec<PathBuf> = manifests.iter().map(|(name, from, to, _)| changed(&place, name, from, to)).collect();
+    let mut cases = Vec::new();
+    for (path, (name, .., says)) in paths.iter().zip(manifests) {
+        let manifest = if name == "absent" { "other.wasm" } else { "idlewild.toml" };
+        let named = path.join(manifest);
+        cases.push(case(&["install", text(path)], &[text(&named), says]));
+        cases.push(case(&["serve", text(path)], &[text(&named), says]));
+    }
+    assert_cases(&place, &cases);
+}
+
+#[test]
+fn a_file_that_is_no_component_is_told_what_it_is() {
+    let place = Place::new();
+    let grant = format!("shared={}", place.folder("shared").display());
+    let broken = |name: &str, bytes: &[u8]| {
+        let path = changed(&place, name, "0.1.0", "0.1.0");
+        fs::write(path.join("behaviours.wasm"), bytes).unwrap();
+        path
+    };
+    let whole = fs::read(built_bundle("behaviours").join("behaviours.wasm")).unwrap();
+    let module = wat::parse_str("(module (func (export \"launch\")))").unwrap();
+    let bundles = [
+        (broken("text", b"just some text\n"), "it does not begin as WebAssembly does"),
+        (broken("module", &module), "core module"),
+        (broken("empty", b""), "empty"),
+        (broken("torn", &whole[..whole.len() / 2]), "component"),
+    ];
+    let cases: Vec<Case> = bundles
+        .iter()
+        .map(|(path, says)| {
+            let says = ["bundle test.behaviours", says, "cargo build --target wasm32-wasip2"];
+            case(&["install", text(path), "--grant", &grant], &says)
+        })
+        .collect();
+    assert_cases(&place, &cases);
+}
+
+#[test]
+fn a_component_that_does_not_keep_the_contract_is_told_where() {
+    let misfits: [(&str, &[&str]); 11] = [
+        ("exports_nothing", &["does not export `idlewild:background-tasks/registration@0.1.0`", "export it"]),
+        ("imports_the_missing", &["imports `test:missing/thing`", "this host does not offer", "without that import"]),
+        ("registers_twice", &["registers `test.misfits.work` twice", "keep one handler"]),
+        ("registers_unpermitted", &["registers `test.misfits.play`, which the manifest does not permit; add it to"]),
+        (
+            "registers_too_little",
+            &["permits `test.misfits.rest`", "registers no handler", "write the handler or remove"],
+        ),
+        ("registers_nonsense", &["`no name at all` is not a reverse-DNS name"]),
+        ("spins_in_register", &["`register`", "used more than its"]),
+        ("submits_in_register", &["register may not submit"]),
+        ("traps_in_register", &["`register`", "trapped on purpose, while registering"]),
+        (
+            "fails_to_activate",
+            &["`activate` failed: cannot be activated, on purpose", "nothing was installed, mend the bundle"],
+        ),
+        (
+            "traps_in_activate",
+            &["`activate` failed", "it printed: ", "trapped on purpose, while activating", "nothing was installed"],
+        ),
+    ];
+    let place = Place::new();
+    let mut cases = Vec::new();
+    for (misfit, says) in misfits {
+        let path = built_bundle(&format!("misfits/{misfit}"));
+        cases.push(case(&["install", text(&path)], says));
+    }
+    let twice = built_bundle("misfits/registers_twice");
+    cases.push(case(
+        &["serve", text(&twice), "--exit-when-done"],
+        &[text(&twice), "registers `test.misfits.work` twice"],
+    ));
+    assert_cases_of_serve_speak_first(&place, &cases);
+}
+
+/// `serve` says on stdout that it serves before it installs; all else holds for it too.
+fn assert_cases_of_serve_speak_first(place: &Place, cases: &[Case]) {
+    let (serving, others): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.arguments[0] == "serve");
+    let others: Vec<Case> = others
+        .into_iter()
+        .map(|Case { arguments, says, code }| Case { arguments: arguments.clone(), says: says.clone(), code: *code })
+        .collect();
+    assert_cases(place, &others);
+    let before = snapshot(place);
+    for Case { arguments, says, code } in serving {
+        let mut answer = place.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(answer.text().starts_with("idlewild"), "{}", answer.text());
+        answer.stdout.clear();
+        assert_message(arguments, &answer, says, *code);
+        assert_eq!(snapshot(place), before, "{arguments:?} changed something");
+    }
+}
+
+#[test]
+fn a_bad_grant_or_path_is_named() {
+    let place = Place::new();
+    let behaviours = built_bundle("behaviours");
+    let (behaviours, hello) = (text(&behaviours), built_bundle("hello"));
+    let (shared, file) = (place.folder("shared"), place.path("file"));
+    fs::write(&file, "").unwrap();
+    let nowhere = place.path("nowhere");
+    let granted = |name: &str, path: &Path| format!("{name}={}", path.display());
+    let cases = [
+        case(
+            &["install", behaviours],
+            &["test.behaviours asks to write a folder named `shared`", "--grant shared=PATH"],
+        ),
+        case(
+            &["install", behaviours, "--grant", &granted("share", &shared)],
+            &["asks for no folder named `share`; did you mean `shared`?"],
+        ),
+        case(
+            &["install", text(&hello), "--grant", &granted("shared", &shared)],
+            &["asks for no folder named `shared`; it asks for none: leave this grant out"],
+        ),
+        case(
+            &["serve", behaviours, "--grant", &granted("share", &shared)],
+            &["no bundle given here asks for a folder named `share`: test.behaviours asks for shared"],
+        ),
+        case(
+            &["install", behaviours, "--grant", &granted("shared", &nowhere)],
+            &["cannot grant", text(&nowhere), "No such file", "check the path"],
+        ),
+        case(
+            &["install", behaviours, "--grant", &granted("shared", &file)],
+            &["cannot grant", text(&file), "it is no folder"],
+        ),
+        usage(&["install", behaviours, "--grant", "shared"], &["`shared` is no grant; say NAME=PATH"]),
+        case(&["install", text(&nowhere)], &[text(&nowhere), "is no bundle folder: it does not exist; check the path"]),
+        case(&["serve", text(&nowhere)], &[text(&nowhere), "is no bundle folder: it does not exist; check the path"]),
+        case(&["install", text(&shared)], &[text(&shared), "holds no idlewild.toml; name the folder that does"]),
+        case(&["install", text(&file)], &[text(&file), "it is a file; name the folder that holds idlewild.toml"]),
+        case(&["serve", behaviours, behaviours], &["test.behaviours is given twice: leave one out"]),
+    ];
+    assert_cases(&place, &cases);
+}
+
+#[test]
+fn what_is_not_there_is_named_and_so_is_what_cannot_be_typed() {
+    let place = Place::new();
+    let unknown = "no installed bundle permits com.example.nothing: `idlewild bundles` lists what is installed";
+    let cases = [
+        case(&["submit", "com.example.nothing"], &[unknown]),
+        case(&["why", "com.example.nothing"], &[unknown]),
+        case(&["cancel", "com.example.nothing"], &[unknown]),
+        case(&["logs", "com.example.nothing"], &[unknown]),
+        case(&["task", "99"], &["no task 99 is known: `idlewild tasks` lists"]),
+        case(&["logs", "99"], &["no task 99 is known: `idlewild tasks` lists"]),
+        case(
+            &["uninstall", "com.example.nothing"],
+            &["no bundle com.example.nothing is installed: `idlewild bundles`"],
+        ),
+        usage(&["serve", "--assume", "lazy"], &["unknown condition `lazy`; say one of network, no-network"]),
+        usage(&["submit", "com.example.hello.greet", "--in", "soon"], &["`soon` is not a length of time, such as 15m"]),
+        usage(
+            &["submit", "com.example.hello.greet", "--at", "noon"],
+            &["`noon` is not an RFC 3339 date and time, such as"],
+        ),
+        usage(&["submit", "com.example.hello.greet", "--kind", "health-research"], &["app-refresh, processing"]),
+        usage(&["submit", "hello"], &["`hello` is not a reverse-DNS name"]),
+        usage(&["why"], &["IDENTIFIER"]),
+        usage(&["pending", "--limit", "0"], &["a limit is a number between 1 and 1000"]),
+        usage(&["conditions", "idle"], &["write idle=yes, no or auto"]),
+        usage(&["instal"], &["unrecognized subcommand 'instal'"]),
+    ];
+    assert_cases(&place, &cases);
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_used_is_left_as_it_is() {
+    let place = Place::new();
+    let hello = built_bundle("hello");
+    place.ask_one(&["install", text(&hello)]);
+
+    // In use by another host.
+    let mut host = place.serve(&[]);
+    host.ready();
+    let second = place.run(&["serve"]);
+    let says = ["in use by another host (process ".to_owned(), "choose another folder with --state DIR".to_owned()];
+    assert_message(&["serve".to_owned()], &second, &says, 1);
+    assert_eq!(place.ask(&["bundles"]).len(), 1, "the first still answers");
+    host.signal(Signal::TERM);
+    assert_eq!(host.end().code, Some(0));
+
+    // Corrupt databases: text, and a real one cut short or overwritten.
+    let database = place.state().join("idlewild.db");
+    let real = fs::read(&database).unwrap();
+    let mut overwritten = real.clone();
+    overwritten[8_192..].fill(0xA5);
+    for damaged in
+        [b"no database at all, but long enough to be looked at".to_vec(), real[..6_000].to_vec(), overwritten]
+    {
+        fs::write(&database, &damaged).unwrap();
+        for command in [&["bundles"][..], &["serve", "--exit-when-done"], &["install", text(&hello)]] {
+            let arguments: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+            let says = [text(&database).to_owned(), "damaged".to_owned(), "restore it from a backup".to_owned()];
+            assert_message(&arguments, &place.run(command), &says, 1);
+            assert!(fs::read(&database).unwrap() == damaged, "{command:?} changed the damaged database");
+        }
+    }
+    fs::write(&database, &real).unwrap();
+    assert_eq!(place.ask(&["bundles"]).len(), 1, "the restored database serves again");
+
+    // A path too long for a socket.
+    let long = place.path(&"x".repeat(110));
+    for command in ["bundles", "serve"] {
+        let answer: Answer = std::process::Command::new(idlewild_tests::binary())
+            .args([command, "--state", text(&long)])
+            .output()
+            .unwrap()
+            .into();
+        let says = [text(&long).to_owned(), "choose a shorter folder with --state DIR".to_owned()];
+        assert_message(&[command.to_owned()], &answer, &says, 1);
+        assert!(!long.exists(), "{command} made the folder");
+    }
+}
