@@ -216,7 +216,7 @@ fn announce(notice: &Notice) -> Vec<String> {
             lines.extend(conditions.iter().map(shown));
             lines
         }
-        Notice::Ready { bundles: [] } => vec!["  bundle          none is installed".to_owned()],
+        Notice::Ready { bundles: [] } => vec!["ready, with no bundle installed".to_owned()],
         Notice::Ready { bundles } => {
             let shown = |bundle: &wire::Bundle| {
                 let grants: String = bundle
@@ -224,7 +224,7 @@ fn announce(notice: &Notice) -> Vec<String> {
                     .iter()
                     .map(|grant| format!(", {}={} ({})", grant.name, grant.path, grant.access))
                     .collect();
-                format!("  bundle          {} {}{grants}", bundle.bundle, bundle.version)
+                format!("ready with {} {}{grants}", bundle.bundle, bundle.version)
             };
             bundles.iter().map(shown).collect()
         }
