@@ -208,6 +208,8 @@ fn a_killed_host_loses_nothing_and_tries_again() {
     world.crash();
     let interrupted = world.why(REFRESH).last.unwrap();
     assert_eq!(interrupted.ended.unwrap().outcome, Outcome::Interrupted);
+    let told = world.told.lock().unwrap().last().unwrap().what.clone();
+    assert!(matches!(told, What::Ended { outcome: Outcome::Interrupted, comes_back: true, .. }), "{told:?}");
     world.settle();
     let task = world.running(REFRESH).unwrap();
     assert_eq!(world.engine.running.lock().unwrap()[&task].launch.attempt, 2);

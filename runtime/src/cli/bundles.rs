@@ -11,6 +11,9 @@ use super::{
 };
 use crate::api::{Client, wire};
 
+/// How many identifiers a row of the table names; `--json` names all.
+const IDENTIFIERS_SHOWN: usize = 4;
+
 pub(super) async fn install(client: &Client, out: &mut Output, command: Install) -> anyhow::Result<()> {
     let Install { path, grants } = command;
     let path = path::absolute(&path).with_context(|| format!("bundle {}", path.display()))?;
@@ -55,7 +58,11 @@ fn row(bundle: &wire::Bundle) -> [String; 6] {
     let identifiers: Vec<_> = identifiers.iter().map(|identifier| short(identifier, &id)).collect();
     let grants: Vec<_> =
         grants.iter().map(|grant| format!("{}={} ({})", grant.name, grant.path, grant.access)).collect();
-    [id, version.clone(), pending.to_string(), running.to_string(), identifiers.join(" "), grants.join(" ")]
+    let identifiers = match identifiers.len().checked_sub(IDENTIFIERS_SHOWN) {
+        None | Some(0) => identifiers.join(" "),
+        Some(more) => format!("{} and {more} more", identifiers[..IDENTIFIERS_SHOWN].join(" ")),
+    };
+    [id, version.clone(), pending.to_string(), running.to_string(), identifiers, grants.join(" ")]
 }
 
 /// An identifier without the bundle id, which stands beside it: `.refresh`.

@@ -235,7 +235,7 @@ impl Core {
         }
         if committed.is_ok() {
             for what in happenings {
-                (self.tell)(Happening { at: now.wall, what });
+                self.tell(now, what);
             }
             if !forgotten.is_empty() {
                 (self.forget)(&forgotten);
@@ -268,6 +268,10 @@ impl Core {
 
     pub fn conditions(&self) -> &Conditions {
         self.observer.current()
+    }
+
+    pub(super) fn tell(&mut self, now: Now, what: What) {
+        (self.tell)(Happening { at: now.wall, what });
     }
 
     fn decide(&mut self, now: Now, events: Vec<Event>, work: &mut Work) -> Result<(), StoreError> {

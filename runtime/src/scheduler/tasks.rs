@@ -210,9 +210,19 @@ impl Core {
     /// Tasks that ran when the host died were interrupted; their requests come back, but not forever.
     pub(super) fn recover(&mut self, now: Now) -> Result<(), StoreError> {
         let mut statements = Vec::new();
+        let mut interrupted = Vec::new();
         for orphan in self.store.orphans()? {
             let ended = Ended { at: now.wall, outcome: Outcome::Interrupted, usage: Usage::default() };
             statements.push(store::end_task(orphan.id, None, &ended));
+            let known = self.bundles.contains_key(&orphan.bundle);
+            interrupted.push(What::Ended {
+                bundle: orphan.bundle,
+                identifier: orphan.identifier,
+                task: orphan.id,
+                outcome: ended.outcome,
+                usage: ended.usage,
+                comes_back: known && after_interruption(&self.policy, orphan.attempt) == Then::ComesBack,
+            });
         }
         for stored in self.store.launched()? {
             let RequestRecord { id, attempt, bundle, .. } = stored.record;
@@ -229,6 +239,10 @@ impl Core {
                 }
             }
         }
-        self.store.commit(&statements)
+        self.store.commit(&statements)?;
+        for what in interrupted {
+            self.tell(now, what);
+        }
+        Ok(())
     }
 }

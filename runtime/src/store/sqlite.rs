@@ -1,6 +1,6 @@
 //! SQLite behind the database port: write-ahead log with full sync, one connection that writes.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use rusqlite::{Connection, ErrorCode, ToSql, params_from_iter, types::ToSqlOutput, types::ValueRef};
 
@@ -8,6 +8,8 @@ use super::database::*;
 
 const SCHEMA: &str = include_str!("schema.sql");
 const SCHEMA_VERSION: i64 = 1;
+/// The length of the header of SQLite's file format, in bytes.
+const HEADER: u64 = 100;
 
 pub struct Sqlite {
     connection: Connection,
@@ -18,6 +20,11 @@ impl Sqlite {
     /// Opens or makes the database at `path`. Errors: damaged, written by a newer version, or not to be opened.
     pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
         let shown = path.display().to_string();
+        // SQLite takes a file shorter than its header for a new database, and would forget what it held.
+        let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
+        if (1..HEADER).contains(&length) {
+            return Err(StoreError::Corrupt { path: shown, detail: format!("it is cut off after {length} bytes") });
+        }
         let connection = Connection::open(path).map_err(|error| explain(&shown, &error))?;
         Sqlite::prepare(connection, shown)
     }
