@@ -1,6 +1,6 @@
 //! A host that is killed: nothing it accepted is lost, and nothing succeeds twice.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail, and say why")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
