@@ -31,7 +31,7 @@ demo: host bundles clean-demo
 
 # The stories told from outside run the binary itself, which cargo builds for no package but its own.
 test: fmt lint bundles host
-	$(CARGO) test --workspace --quiet
+	$(CARGO) test --workspace --quiet --no-fail-fast
 
 fmt:
 	$(CARGO) fmt --all --check

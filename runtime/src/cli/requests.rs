@@ -181,7 +181,7 @@ mod tests {
         let behind = Reason::Behind { request: RequestId(5) };
         let why = why(vec![
             waiting(5, &[idle.clone(), after.clone(), Reason::NotLaunching]),
-            waiting(6, std::slice::from_ref(&behind)),
+            waiting(6, &[behind.clone(), idle.clone()]),
         ]);
         let lines = explain(&why, |rest| format!("idlewild {rest} --state /s"));
         assert_eq!(
@@ -189,13 +189,16 @@ mod tests {
             [
                 "request 5 of com.example.a.b (submitted 2026-07-28T09:00:00Z) waits because:".to_owned(),
                 format!("  - {idle}"),
-                "    to state otherwise: idlewild conditions idle=yes --state /s".to_owned(),
+                "    to state otherwise: idlewild serve --assume idle --state /s".to_owned(),
                 format!("  - {after}"),
                 "    see how that one fares: idlewild why com.example.a.c --state /s".to_owned(),
                 format!("  - {}", Reason::NotLaunching),
                 "    to launch: idlewild serve --state /s".to_owned(),
                 "request 6 of com.example.a.b (submitted 2026-07-28T09:00:00Z) waits because:".to_owned(),
                 format!("  - {behind}"),
+                "    see what runs: idlewild tasks --state /s".to_owned(),
+                format!("  - {idle}"),
+                "    to state otherwise: idlewild conditions idle=yes --state /s".to_owned(),
                 "it has not run yet".to_owned(),
             ]
         );

@@ -22,7 +22,7 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
-pub(super) use idlewild::background_tasks::{scheduler, task, types};
+pub(super) use self::idlewild::background_tasks::{scheduler, task, types};
 
 /// What a guest asked to submit. Errors: a name that is none, or a date beyond what a calendar holds.
 pub(super) fn request_from_guest(request: types::Request) -> Result<Request, Refusal> {
