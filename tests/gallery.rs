@@ -65,7 +65,7 @@ fn decoded(link: &str) -> String {
     let mut bytes = parts.next().unwrap().as_bytes().to_vec();
     for part in parts {
         bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
-        bytes.extend(part[2..].as_bytes());
+        bytes.extend(&part.as_bytes()[2..]);
     }
     String::from_utf8(bytes).unwrap()
 }
@@ -127,7 +127,7 @@ fn counts_a_folder_that_is_a_mess() {
     symlink("nowhere", photos.join("dangling.png")).unwrap();
     symlink("/etc/passwd", photos.join("out.png")).unwrap();
     fs::write(photos.join("shut.png"), &picture).unwrap();
-    fs::set_permissions(photos.join("shut.png"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(photos.join("shut.png"), Permissions::from_mode(0o000)).unwrap();
     // A superuser reads what is shut.
     let shut = u64::from(fs::read(photos.join("shut.png")).is_err());
 
