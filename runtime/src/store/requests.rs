@@ -64,7 +64,7 @@ impl Store {
         rows.into_iter().next().map_or(Ok(None), |row| Row::new(row).optional_moment())
     }
 
-    /// Pending requests of one bundle, or of all, by identifier.
+    /// Pending requests: of one bundle by identifier, or of all, oldest first.
     pub fn pending(&mut self, bundle: Option<&BundleId>, limit: usize) -> Result<Vec<StoredRequest>, StoreError> {
         match bundle {
             Some(bundle) => self.requests(
