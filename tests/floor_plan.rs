@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("bundle", &["rules", "spelling"]),
     ("engine", &["rules", "clock", "bundle"]),
     ("scheduler", &["rules", "clock", "conditions", "store", "bundle", "engine"]),
-    ("host", &["rules", "clock", "conditions", "store", "bundle", "engine", "scheduler"]),
+    ("host", &["rules", "spelling", "clock", "conditions", "store", "bundle", "engine", "scheduler"]),
     ("api", &["host", "rules"]),
     ("config", &["conditions", "rules"]),
     ("daemon", &["api", "bundle", "clock", "conditions", "config", "engine", "host", "rules", "store"]),

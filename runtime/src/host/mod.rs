@@ -18,7 +18,8 @@ use crate::{
     conditions::Observer,
     engine::Engine,
     rules::{BundleId, CancelCause, Condition, Identifier, TaskId},
-    scheduler::{self, Core, Event, Mailbox, Scheduler},
+    scheduler::{self, Core, Event, Mailbox, Scheduler, SchedulerError},
+    spelling,
     store::Store,
 };
 
@@ -142,7 +143,9 @@ impl Host {
 
     /// Submits a request on behalf of a person. Errors: `Refused`, or `NotFound` when no bundle permits the identifier.
     pub async fn submit(&self, request: Request) -> Result<Submission, HostError> {
-        Ok(self.inner.mailbox.call(|reply| Event::Submit { bundle: None, request, reply }).await?)
+        let identifier = request.identifier.clone();
+        let submitted = self.inner.mailbox.call(|reply| Event::Submit { bundle: None, request, reply }).await;
+        self.or_nearest(&identifier, submitted).await
     }
 
     /// Cancels the identifier's pending requests; says how many. A running task goes on.
@@ -179,8 +182,22 @@ impl Host {
 
     /// Why the identifier's requests are not running, what of it runs, and how its last task ended.
     pub async fn why(&self, identifier: &Identifier) -> Result<Why, HostError> {
-        let identifier = identifier.clone();
-        Ok(self.inner.mailbox.ask(move |now, core| core.why(now, &identifier)).await?)
+        let asked = identifier.clone();
+        let why = self.inner.mailbox.ask(move |now, core| core.why(now, &asked)).await;
+        self.or_nearest(identifier, why).await
+    }
+
+    /// An answer; or, where the identifier is unknown, an error that names the one it may have been meant to be.
+    async fn or_nearest<T>(&self, identifier: &Identifier, answer: Result<T, SchedulerError>) -> Result<T, HostError> {
+        let message = match answer {
+            Err(SchedulerError::Unknown(message)) => message,
+            answer => return Ok(answer?),
+        };
+        let near = self.bundles().await?.iter().find_map(|bundle| nearest(bundle, identifier));
+        Err(HostError::NotFound(match near {
+            Some(near) => format!("{message}; did you mean {near}?"),
+            None => message,
+        }))
     }
 
     /// What the machine is like, read anew.
@@ -216,6 +233,15 @@ impl Host {
         let _ = self.inner.mailbox.call(|reply| Event::Drain { reply }).await;
         self.inner.scheduler.lock().unwrap_or_else(std::sync::PoisonError::into_inner).stop();
     }
+}
+
+/// The identifier of a bundle that this one may have been meant to be. The bundle's own part, which all have in common, says
+/// nothing of how alike they are.
+fn nearest(bundle: &BundleView, identifier: &Identifier) -> Option<String> {
+    let id = bundle.bundle.as_str();
+    let tail = identifier.as_str().strip_prefix(id)?;
+    let tails = bundle.identifiers.iter().filter_map(|known| known.strip_prefix(id));
+    spelling::nearest(tail, tails).map(|near| format!("{id}{near}"))
 }
 
 fn forget_logs(state: &StateFolder, tasks: &[TaskId]) {
