@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use idlewild::{
+    bundle::Bundle,
     rules::*,
     scheduler::{Event, SchedulerError},
 };
@@ -362,4 +363,70 @@ fn old_tasks_are_forgotten_when_later_ones_end() {
     world.submit(refresh(THIRD)).unwrap();
     world.end(THIRD, ok());
     assert!(world.core.task(old).unwrap().is_none());
+}
+
+#[test]
+fn a_host_drains_though_its_disk_is_full() {
+    let mut world = world();
+    world.submit(refresh(REFRESH)).unwrap();
+    world.submit(processing(COUNT)).unwrap();
+    world.database.set_full(true);
+    let (reply, mut drained) = tokio::sync::oneshot::channel();
+    world.send(Event::Drain { reply });
+    for identifier in [REFRESH, COUNT] {
+        let task = world.running(identifier).unwrap();
+        world.step();
+        let (reason, _) = world.engine.running.lock().unwrap()[&task].expiring.expect("asked, recorded or not");
+        assert_eq!(reason, ExpirationReason::HostStopping);
+        world.end(identifier, ok());
+    }
+    drained.try_recv().expect("it stops all the same").unwrap();
+    world.database.set_full(false);
+    world.crash();
+    world.settle();
+    let task = world.running(REFRESH).expect("what could not be recorded was interrupted and comes back");
+    assert_eq!(world.engine.running.lock().unwrap()[&task].launch.attempt, 2);
+}
+
+#[test]
+fn an_upgrade_that_is_taken_back_costs_nothing_and_a_settled_one_cancels() {
+    let mut world = world();
+    let floor = Some(world.now().wall + Duration::from_secs(900));
+    world.submit(Request { earliest_begin: floor, ..refresh(REFRESH) }).unwrap();
+    let narrow = bundle("com.example.gallery", &[COUNT]);
+    world.install(&narrow, false);
+    let wide = bundle("com.example.gallery", &[COUNT, REFRESH]);
+    world.install(&wide, false);
+    assert_eq!(world.why(REFRESH).waiting.len(), 1, "it was not cancelled");
+    world.install(&narrow, true);
+    let now = world.now();
+    assert!(world.core.waiting(now, 10).unwrap().is_empty());
+}
+
+#[test]
+fn what_stands_behind_a_cancelled_comeback_is_set_free() {
+    let mut world = world();
+    world.submit(processing(COUNT)).unwrap();
+    world.state(Condition::Idle, false);
+    world.crash();
+    world.state(Condition::Idle, false);
+    world.submit(refresh(COUNT)).unwrap();
+    assert_eq!(world.reasons(COUNT), ["not-idle"]);
+    let mut manifest = bundle("com.example.gallery", &[COUNT]).manifest.clone();
+    manifest.background_modes = vec![BackgroundMode::Fetch];
+    let fetching = std::sync::Arc::new(Bundle { manifest, digest: "1".repeat(64), grants: Vec::new() });
+    world.install(&fetching, true);
+    let task = world.running(COUNT).expect("the app-refresh runs");
+    assert_eq!(world.engine.running.lock().unwrap()[&task].launch.kind, Kind::AppRefresh);
+}
+
+#[test]
+fn a_removed_bundle_keeps_no_checkpoint() {
+    let mut world = world();
+    world.submit(refresh(REFRESH)).unwrap();
+    let task = world.running(REFRESH).unwrap();
+    let gallery = bundle_id("com.example.gallery");
+    world.call(|reply| Event::Uninstall { bundle: gallery, reply }).unwrap();
+    let saved = world.call(|reply| Event::SaveCheckpoint { task, checkpoint: b"late".to_vec(), reply });
+    assert!(matches!(saved, Err(SchedulerError::Unknown(_))), "{saved:?}");
 }

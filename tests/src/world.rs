@@ -165,6 +165,11 @@ impl World {
         self.call(|reply| Event::StateCondition { condition, holds: Some(holds), reply }).unwrap();
     }
 
+    pub fn install(&mut self, bundle: &Arc<Bundle>, settled: bool) {
+        let (row, bundle) = (row(bundle), bundle.clone());
+        self.call(|reply| Event::Install { row, bundle, settled, reply }).unwrap();
+    }
+
     /// The running guest of an identifier ends.
     pub fn end(&mut self, identifier: &str, end: End) -> TaskId {
         let task = self.running(identifier).unwrap_or_else(|| panic!("{identifier} does not run"));

@@ -19,7 +19,7 @@ use super::{
     wire,
 };
 use crate::{
-    host::{Happening, Host},
+    host::{Happening, Host, HostError},
     rules::{BundleId, Identifier, TaskId},
 };
 
@@ -100,11 +100,14 @@ async fn bundles(State(served): State<Served>) -> Answer<Vec<wire::Bundle>> {
 
 async fn install(State(served): State<Served>, Body(install): Body<wire::Install>) -> Answer<wire::Installed> {
     let (path, grants) = install.into_parts().map_err(Problem::bad_request)?;
-    Ok(Json(served.host.install(&path, &grants).await?.into()))
+    // On a task of its own: a client that goes away leaves nothing half done.
+    let installing = tokio::spawn(async move { served.host.install(&path, &grants).await });
+    Ok(Json(installing.await.map_err(|_| HostError::Stopping)??.into()))
 }
 
 async fn uninstall(State(served): State<Served>, Segment(bundle): Segment<BundleId>) -> Answer<wire::Uninstalled> {
-    Ok(Json(served.host.uninstall(&bundle).await?.into()))
+    let uninstalling = tokio::spawn(async move { served.host.uninstall(&bundle).await });
+    Ok(Json(uninstalling.await.map_err(|_| HostError::Stopping)??.into()))
 }
 
 async fn pending(

@@ -10,6 +10,7 @@ mod grants;
 mod manifest;
 mod registration;
 mod state;
+mod tree;
 
 pub use error::BundleError;
 pub use folder::{COMPONENT_LIMIT, Offer, read_folder};
@@ -17,6 +18,7 @@ pub use grants::{bind, parse_grant};
 pub use manifest::{DirectoryAsk, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestError, Place};
 pub use registration::check_registration;
 pub use state::{StateError, StateFolder};
+pub use tree::remove_tree;
 
 /// An installed bundle, as every launch of it sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]

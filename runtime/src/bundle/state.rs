@@ -13,6 +13,7 @@ use cap_std::{
     fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _},
 };
 
+use super::remove_tree;
 use crate::rules::{BundleId, TaskId};
 
 const LOCK: &str = "lock";
@@ -101,7 +102,7 @@ impl StateFolder {
         let data = subfolder("data").map_err(io("opening data"))?;
         let logs = subfolder("logs").map_err(io("opening logs"))?;
         let cache = subfolder("cache").map_err(io("opening cache"))?;
-        absent_is_fine(dir.remove_dir_all("tmp")).map_err(io("emptying tmp"))?;
+        absent_is_fine(remove_tree(&dir, "tmp")).map_err(io("emptying tmp"))?;
         let tmp = subfolder("tmp").map_err(io("opening tmp"))?;
         Ok(StateFolder { path, components, data, logs, cache, tmp, _lock: lock })
     }
@@ -152,14 +153,20 @@ impl StateFolder {
         absent_is_none(self.components.read(component_name(digest)))
     }
 
-    /// Removes a component, if it is there.
+    /// Removes a component and the code compiled from it, if they are there.
     pub fn forget_component(&self, digest: &str) -> io::Result<()> {
+        for entry in self.cache.entries()? {
+            let name = entry?.file_name();
+            if name.to_string_lossy().starts_with(digest) {
+                absent_is_fine(self.cache.remove_file(name))?;
+            }
+        }
         absent_is_fine(self.components.remove_file(component_name(digest)))
     }
 
     /// Removes all that a bundle wrote to its `/data`.
     pub fn drop_data(&self, bundle: &BundleId) -> io::Result<()> {
-        absent_is_fine(self.data.remove_dir_all(bundle.as_str()))
+        absent_is_fine(remove_tree(&self.data, bundle.as_str()))
     }
 
     /// The name of a task's log in `logs`.

@@ -96,8 +96,9 @@ impl Daemon {
         Ok(())
     }
 
-    /// Installs what was planned, one bundle after the other. Errors: the first that cannot be; those before it stay.
+    /// Activates the bundles that have nothing pending, then installs what was planned, one bundle after the other. Errors: the first that cannot be; those before it stay.
     pub async fn install(&self, plans: &[Plan]) -> anyhow::Result<()> {
+        self.host.activate_idle().await?;
         for Plan { source, grants } in plans {
             self.host.install(source, grants).await.with_context(|| format!("bundle {}", source.display()))?;
         }

@@ -16,7 +16,7 @@ use cap_std::{ambient_authority, fs::Dir};
 use wasmtime_wasi::{FsPerms, WasiCtx, filesystem::WasiFilesystemCtx};
 
 use crate::{
-    bundle::{Access, Bundle, Grant},
+    bundle::{Access, Bundle, Grant, remove_tree},
     rules::BundleId,
 };
 
@@ -82,7 +82,7 @@ impl Scratch {
     /// Removes the folder and all in it. Links in it are removed, never followed.
     pub(super) fn remove(&self) {
         let Some(name) = self.shared.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        if let Err(error) = self.places.tmp.remove_dir_all(&name) {
+        if let Err(error) = remove_tree(&self.places.tmp, &name) {
             tracing::warn!(folder = name, %error, "a task's /tmp cannot be removed; it is removed at the next start");
         }
     }
@@ -93,18 +93,6 @@ impl Scratch {
         *made = Some(self.name.to_string());
         self.places.tmp.open_dir(&*self.name)
     }
-}
-
-/// Removes what calls of an earlier life left in `/tmp`.
-pub(super) fn clear(tmp: &Dir) -> io::Result<()> {
-    for entry in tmp.entries()? {
-        let entry = entry?;
-        match entry.file_type()?.is_dir() {
-            true => tmp.remove_dir_all(entry.file_name())?,
-            false => tmp.remove_file(entry.file_name())?,
-        }
-    }
-    Ok(())
 }
 
 fn open_grant(grant: &Grant) -> Result<(Grant, Dir), String> {

@@ -64,6 +64,8 @@ pub(super) struct Launched {
 pub(super) struct GuestParts {
     pub(super) role: Role,
     pub(super) log: Log,
+    /// How many files, streams and the like it may hold open at once.
+    pub(super) handles: usize,
     pub(super) folders: Option<Folders>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadlines: Arc<Deadlines>,
@@ -74,9 +76,11 @@ pub(super) struct GuestParts {
 
 impl Guest {
     pub(super) fn new(parts: GuestParts) -> Guest {
-        let GuestParts { role, log, folders, clock, deadlines, watch, fuel, bounds } = parts;
+        let GuestParts { role, log, handles, folders, clock, deadlines, watch, fuel, bounds } = parts;
         let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log).build();
-        Guest { role, wasi, table: ResourceTable::new(), folders, clock, deadlines, watch, fuel, bounds }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(handles);
+        Guest { role, wasi, table, folders, clock, deadlines, watch, fuel, bounds }
     }
 
     /// At each beat: meters, and gives the turn away if somebody waits for it.

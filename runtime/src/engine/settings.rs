@@ -36,6 +36,8 @@ pub struct EngineSettings {
     pub memories: u32,
     /// Elements of one task's tables together.
     pub table_elements: usize,
+    /// Files, streams, pollables and the like that one task may hold open at once.
+    pub handles: usize,
     /// Threads for what guests' file operations block on.
     pub blocking_threads: usize,
     /// The shortest time between two reports of a task's progress. A report in between waits; the last one always arrives.
@@ -68,6 +70,7 @@ impl Default for EngineSettings {
             tables: 4,
             memories: 2,
             table_elements: 100_000,
+            handles: 256,
             blocking_threads: 16,
             progress_interval: Duration::from_millis(100),
             register_time: Duration::from_secs(5),

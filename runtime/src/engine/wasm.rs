@@ -31,7 +31,7 @@ use super::{
     ending::Ending,
     epoch::{Beat, Ticker},
     fault::{bounded, size},
-    folders::{self, Folders, Places, Scratch},
+    folders::{Folders, Places, Scratch},
     gate::{Gate, Seat, Turns},
     imports::{Guest, GuestParts, Launched, Role},
     link,
@@ -55,7 +55,7 @@ pub struct EngineParts {
     pub data: Dir,
     /// Logs: `<task>.log`, and `activate-<bundle>.log`.
     pub logs: Dir,
-    /// One folder per running task, which its guest sees as `/tmp`. Emptied at the start.
+    /// One folder per running task, which its guest sees as `/tmp`. Empty at the start.
     pub tmp: Dir,
     pub settings: EngineSettings,
 }
@@ -123,7 +123,6 @@ impl WasmEngine {
         let linker = link::linker(&wasm).map_err(call::set_up)?;
         let folder = |what| move |source| EngineError::Folder { what, source };
         let code = CodeCache::open(wasm.clone(), components, cache).map_err(folder("the folder of compiled code"))?;
-        folders::clear(&tmp).map_err(folder("the folder of running tasks' /tmp"))?;
         let beat = Arc::new(Beat::new());
         let guests = guests_runtime(&settings).map_err(EngineError::Threads)?;
         let ticker = Ticker::start(beat.clone(), settings.epoch_tick, move || wasm.increment_epoch())
@@ -403,6 +402,7 @@ impl Works {
         Guest::new(GuestParts {
             role,
             log,
+            handles: self.settings.handles,
             folders,
             clock: self.clock.clone(),
             deadlines: self.deadlines.clone(),

@@ -46,26 +46,30 @@ impl Host {
             return Ok(installed(false));
         }
         check_names(&offer.manifest, &before)?;
-        let registered = self
-            .inner
-            .engine
-            .examine(&offer.digest, &offer.component)
-            .await
-            .map_err(|error| HostError::component(&id, error))?;
-        bundle::check_registration(&offer.manifest, &registered)?;
+        if let Err(error) = self.examine(&offer).await {
+            if old.is_none_or(|old| old.digest != offer.digest) {
+                self.forget(&offer.digest);
+            }
+            return Err(error);
+        }
         self.keep(&offer)?;
         let bundle =
             Arc::new(Bundle { manifest: offer.manifest.clone(), digest: offer.digest.clone(), grants: grants.clone() });
         let row = self.row(&offer.manifest_text, &bundle)?;
         let old_row = self.inner.mailbox.ask(|_, core| core.bundle_rows()).await?.into_iter().find(|row| row.id == id);
         let mailbox = &self.inner.mailbox;
-        mailbox.call(|reply| Event::Install { row, bundle: bundle.clone(), reply }).await?;
+        let put = |settled| {
+            let (row, bundle) = (row.clone(), bundle.clone());
+            mailbox.call(move |reply| Event::Install { row, bundle, settled, reply })
+        };
+        put(false).await?;
         if let Err(message) = self.activate(&bundle).await {
             self.undo_install(&bundle, old.zip(old_row)).await?;
             return Err(HostError::Bundle(format!(
                 "bundle {id}: `activate` failed: {message}; nothing was installed, mend the bundle and install it again"
             )));
         }
+        put(true).await?;
         if let Some(old) = old.filter(|old| old.digest != bundle.digest) {
             self.forget(&old.digest);
         }
@@ -111,8 +115,9 @@ impl Host {
         Ok(installed.values().map(view).collect())
     }
 
-    /// Lets every bundle that has nothing pending submit its first requests again; a host that starts does so.
-    pub(super) async fn activate_idle(&self) -> Result<(), HostError> {
+    /// Lets every bundle that has nothing pending submit its first requests again. A host calls it once it can be reached.
+    pub async fn activate_idle(&self) -> Result<(), HostError> {
+        let _one_at_a_time = self.inner.installing.lock().await;
         let loads = self.inner.mailbox.ask(|_, core| Ok(core.loads())).await?;
         for (id, bundle) in self.installed().await? {
             if loads.get(&id).is_none_or(|load| load.pending + load.running == 0)
@@ -122,6 +127,12 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    async fn examine(&self, offer: &Offer) -> Result<(), HostError> {
+        let examined = self.inner.engine.examine(&offer.digest, &offer.component).await;
+        let registered = examined.map_err(|error| HostError::component(&offer.manifest.id, error))?;
+        Ok(bundle::check_registration(&offer.manifest, &registered)?)
     }
 
     async fn installed(&self) -> Result<BTreeMap<BundleId, Arc<Bundle>>, HostError> {
@@ -157,7 +168,7 @@ impl Host {
         match old {
             Some((old, row)) => {
                 let bundle = old.clone();
-                mailbox.call(|reply| Event::Install { row, bundle, reply }).await?;
+                mailbox.call(|reply| Event::Install { row, bundle, settled: false, reply }).await?;
             }
             None => {
                 let bundle = bundle.id().clone();

@@ -130,9 +130,6 @@ impl Host {
             installing: Mutex::new(()),
         };
         let host = Host { inner: Arc::new(inner) };
-        if launching {
-            host.activate_idle().await?;
-        }
         Ok(host)
     }
 

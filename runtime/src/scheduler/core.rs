@@ -71,6 +71,8 @@ pub struct Core {
     /// When history was last looked through for tasks past their age.
     pub(super) aged_at: Option<Timestamp>,
     retry_at: Option<Duration>,
+    /// Whether what is kept in memory about the store may be wrong: it could not be read again after a failed commit.
+    stale: bool,
     done: Vec<Reply<()>>,
     drained: Vec<Reply<()>>,
     tell: Tell,
@@ -163,6 +165,7 @@ impl Core {
             looked_at: now.uptime,
             aged_at: None,
             retry_at: None,
+            stale: false,
             done: Vec::new(),
             drained: Vec::new(),
             tell,
@@ -175,6 +178,9 @@ impl Core {
 
     /// Takes what arrived, decides, commits once, and acts. Returns whether another step can do more at once.
     pub fn step(&mut self, now: Now, events: Vec<Event>) -> bool {
+        if self.stale {
+            self.stale = self.reload().is_err();
+        }
         let mut work = Work::default();
         let running_before = self.running.clone();
         let decided = self.decide(now, events, &mut work);
@@ -195,7 +201,7 @@ impl Core {
         let committed = decided.and_then(|()| self.store.commit(&statements));
         match &committed {
             Ok(()) => {
-                self.retry_at = None;
+                self.retry_at = self.stale.then(|| now.uptime + RETRY_AFTER);
                 self.ended.clear();
                 if !statements.is_empty() {
                     // Unknown is treated as due: the next step looks again.
@@ -203,9 +209,6 @@ impl Core {
                 }
                 if recount_history && let Ok(counts) = self.store.history_counts() {
                     self.history = counts.into_iter().collect();
-                }
-                for (task, expiring) in expirations {
-                    self.engine.expire(task, expiring.reason, expiring.stop_at);
                 }
                 for launch in launches {
                     self.engine.launch(launch, self.services.clone());
@@ -225,10 +228,12 @@ impl Core {
                     self.bundles = bundles;
                 }
                 self.retry_at = Some(now.uptime + RETRY_AFTER);
-                if let Err(error) = self.reload() {
-                    tracing::error!(%error, "store-not-read");
-                }
+                self.stale = self.reload().is_err();
             }
+        }
+        // That a task must stop is nothing to record: it is asked whether or not the store works.
+        for (task, expiring) in expirations {
+            self.engine.expire(task, expiring.reason, expiring.stop_at);
         }
         for answer in answers {
             answer(committed.clone());
@@ -314,8 +319,8 @@ impl Core {
                 let answer = self.save_checkpoint(task, checkpoint, work);
                 work.answer(reply, answer);
             }
-            Event::Install { row, bundle, reply } => {
-                let answer = self.install(&row, bundle, work);
+            Event::Install { row, bundle, settled, reply } => {
+                let answer = self.install(now, &row, bundle, settled, work);
                 return pass_on(work, reply, answer);
             }
             Event::Uninstall { bundle, reply } => {
@@ -537,7 +542,9 @@ impl Core {
     }
 
     fn answer_those_who_wait(&mut self, now: Now) {
-        if self.running.is_empty() {
+        // Ends that cannot be recorded keep no host from stopping: the next one finds those tasks interrupted.
+        let ended = |task: &TaskId| self.ended.iter().any(|(ended, ..)| ended == task);
+        if self.running.keys().all(ended) {
             for reply in self.drained.drain(..) {
                 let _ = reply.send(Ok(()));
             }

@@ -81,9 +81,12 @@ pub enum Event {
         checkpoint: Vec<u8>,
         reply: Reply<()>,
     },
+    /// Puts a bundle in place. Once `settled`, what its manifest no longer permits is cancelled; before, it may still be
+    /// taken back.
     Install {
         row: BundleRow,
         bundle: Arc<Bundle>,
+        settled: bool,
         reply: Reply<()>,
     },
     Uninstall {

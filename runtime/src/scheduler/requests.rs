@@ -137,7 +137,7 @@ impl Core {
     }
 
     fn cancel_all(&mut self, bundle: &BundleId, cause: CancelCause, work: &mut Work) -> Result<u64, StoreError> {
-        let pending = self.store.pending(Some(bundle), usize::MAX)?;
+        let pending = self.store.pending_without_input(bundle)?;
         let mut pending: Vec<StoredRequest> =
             pending.into_iter().filter_map(|stored| work.ledger.as_it_stands(stored)).collect();
         pending.extend(work.ledger.sweep(bundle));
@@ -161,12 +161,14 @@ impl Core {
         });
     }
 
-    /// Installs a bundle or puts it in place of the one of its id; what that one's manifest permitted and this one's does
-    /// not is cancelled.
+    /// Installs a bundle or puts it in place of the one of its id; once that is settled, what that one's manifest permitted
+    /// and this one's does not is cancelled.
     pub(super) fn install(
         &mut self,
+        now: Now,
         row: &BundleRow,
         bundle: Arc<Bundle>,
+        settled: bool,
         work: &mut Work,
     ) -> Result<(), SchedulerError> {
         let id = bundle.manifest.id.clone();
@@ -174,18 +176,35 @@ impl Core {
         let installed = Installed::new(bundle);
         work.bundles_before.get_or_insert_with(|| self.bundles.clone());
         work.ledger.write(store::put_bundle(row));
-        if self.bundles.contains_key(&id) {
-            for stored in self.store.pending(Some(&id), usize::MAX)? {
-                let Request { identifier, kind, .. } = &stored.record.request;
-                let permitted = installed.permits.still_permits(self.policy.profile, identifier, kind.name());
-                if let Some(stored) = work.ledger.as_it_stands(stored).filter(|_| !permitted) {
-                    work.ledger.end(&stored);
-                    self.forget_pending(&stored, CancelCause::BundleChanged, work);
-                }
+        if settled {
+            self.cancel_unpermitted(now, &id, &installed.permits, work)?;
+            work.happenings.push(What::BundleInstalled { bundle: id.clone(), version });
+        }
+        self.bundles.insert(id, installed);
+        Ok(())
+    }
+
+    fn cancel_unpermitted(
+        &mut self,
+        now: Now,
+        bundle: &BundleId,
+        permits: &Permits,
+        work: &mut Work,
+    ) -> Result<(), StoreError> {
+        for stored in self.store.pending_without_input(bundle)? {
+            let Request { identifier, kind, .. } = &stored.record.request;
+            if permits.still_permits(self.policy.profile, identifier, kind.name()) {
+                continue;
+            }
+            let identifier = identifier.clone();
+            // Read before it is ended, so that what stands behind it is seen to be the next.
+            work.ledger.unfinished(&mut self.store, bundle, &identifier)?;
+            if let Some(stored) = work.ledger.as_it_stands(stored) {
+                work.ledger.end(&stored);
+                self.forget_pending(&stored, CancelCause::BundleChanged, work);
+                self.let_follow(now, bundle, &identifier, work)?;
             }
         }
-        self.bundles.insert(id.clone(), installed);
-        work.happenings.push(What::BundleInstalled { bundle: id, version });
         Ok(())
     }
 

@@ -64,7 +64,7 @@ impl Core {
     }
 
     /// The older request of an identifier is finished: a newer one no longer stands behind it.
-    fn let_follow(
+    pub(super) fn let_follow(
         &mut self,
         now: Now,
         bundle: &BundleId,
@@ -165,6 +165,10 @@ impl Core {
         let Some(running) = self.running.get(&task) else {
             return Err(SchedulerError::Unknown(format!("task {task} does not run")));
         };
+        let bundle = &running.lane.bundle;
+        if !self.bundles.contains_key(bundle) {
+            return Err(SchedulerError::Unknown(format!("bundle {bundle} is uninstalled and keeps nothing")));
+        }
         work.ledger.write(store::put_checkpoint(&running.lane.bundle, &running.identifier, checkpoint));
         self.checkpoints = true;
         Ok(())

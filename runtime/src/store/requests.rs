@@ -12,12 +12,19 @@ pub struct StoredRequest {
     pub stage: Stage,
 }
 
-/// The head of a `SELECT` whose rows `stored_request` reads.
+/// The head of a `SELECT` whose rows `stored_request` reads. However many rows `without_input` reads, the inputs stay on disk.
 macro_rules! select_requests {
+    (without_input $tail:literal) => {
+        select_requests!("x''", $tail)
+    };
     ($tail:literal) => {
+        select_requests!("input", $tail)
+    };
+    ($input:literal, $tail:literal) => {
         concat!(
-            "SELECT id, bundle, identifier, kind, network, power, stage, earliest_begin, priority, input, run_after, ",
-            "may_suspend, attempt, submitted_at FROM request ",
+            "SELECT id, bundle, identifier, kind, network, power, stage, earliest_begin, priority, ",
+            $input,
+            ", run_after, may_suspend, attempt, submitted_at FROM request ",
             $tail
         )
     };
@@ -76,6 +83,14 @@ impl Store {
         }
     }
 
+    /// Every pending request of a bundle, without its input.
+    pub fn pending_without_input(&mut self, bundle: &BundleId) -> Result<Vec<StoredRequest>, StoreError> {
+        self.requests(
+            select_requests!(without_input "WHERE bundle = ?1 AND stage <> 'launched' ORDER BY id"),
+            &[bundle.as_str().into()],
+        )
+    }
+
     /// The identifiers a request still waits for.
     pub fn unmet(&mut self, request: RequestId) -> Result<Vec<Identifier>, StoreError> {
         let rows = self
@@ -84,11 +99,11 @@ impl Store {
         rows.into_iter().map(|row| Row::new(row).word(|name| Identifier::parse(name).ok())).collect()
     }
 
-    /// The requests that wait for an identifier to succeed.
+    /// The requests that wait for an identifier to succeed, without their inputs.
     pub fn awaiting(&mut self, bundle: &BundleId, identifier: &Identifier) -> Result<Vec<StoredRequest>, StoreError> {
         self.requests(
             select_requests!(
-                "WHERE id IN (SELECT request FROM run_after WHERE bundle = ?1 AND identifier = ?2) ORDER BY id"
+                without_input "WHERE id IN (SELECT request FROM run_after WHERE bundle = ?1 AND identifier = ?2) ORDER BY id"
             ),
             &[bundle.as_str().into(), identifier.as_str().into()],
         )

@@ -10,6 +10,8 @@ const SCHEMA: &str = include_str!("schema.sql");
 const SCHEMA_VERSION: i64 = 1;
 /// The length of the header of SQLite's file format, in bytes.
 const HEADER: u64 = 100;
+/// The largest database that is looked through at every start, in bytes; damage in a larger one shows when it is read.
+const CHECKED: u64 = 64 << 20;
 
 pub struct Sqlite {
     connection: Connection,
@@ -26,17 +28,17 @@ impl Sqlite {
             return Err(StoreError::Corrupt { path: shown, detail: format!("it is cut off after {length} bytes") });
         }
         let connection = Connection::open(path).map_err(|error| explain(&shown, &error))?;
-        Sqlite::prepare(connection, shown)
+        Sqlite::prepare(connection, shown, length)
     }
 
     /// A database that lives as long as this value.
     pub fn in_memory() -> Result<Sqlite, StoreError> {
         let shown = ":memory:".to_owned();
         let connection = Connection::open_in_memory().map_err(|error| explain(&shown, &error))?;
-        Sqlite::prepare(connection, shown)
+        Sqlite::prepare(connection, shown, 0)
     }
 
-    fn prepare(connection: Connection, path: String) -> Result<Sqlite, StoreError> {
+    fn prepare(connection: Connection, path: String, length: u64) -> Result<Sqlite, StoreError> {
         connection.set_prepared_statement_cache_capacity(64);
         let set_up = || -> rusqlite::Result<i64> {
             connection.execute_batch(
@@ -51,6 +53,9 @@ impl Sqlite {
                     "BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
                 ))?;
                 return Ok(SCHEMA_VERSION);
+            }
+            if length > CHECKED {
+                return Ok(version);
             }
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).and_then(|verdict| {
                 match verdict.as_str() {

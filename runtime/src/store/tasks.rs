@@ -83,7 +83,7 @@ impl Store {
     /// The oldest ended tasks of a bundle.
     pub fn oldest(&mut self, bundle: &BundleId, limit: u64) -> Result<Vec<TaskId>, StoreError> {
         self.task_ids(
-            "SELECT id FROM task NOT INDEXED WHERE bundle = ?1 AND outcome IS NOT NULL ORDER BY id LIMIT ?2",
+            "SELECT id FROM task WHERE bundle = ?1 AND outcome IS NOT NULL ORDER BY id LIMIT ?2",
             &[bundle.as_str().into(), count(limit)],
         )
     }
