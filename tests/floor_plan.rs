@@ -44,7 +44,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("anyhow", &["cli", "daemon"]),
     ("etcetera", &["config"]),
     ("strsim", &["spelling"]),
-    ("rustix", &["bundle", "clock", "engine"]),
+    ("rustix", &["bundle", "clock", "daemon", "engine"]),
     ("serde", &["api", "cli", "host"]),
     ("serde_json", &["api", "cli", "host"]),
     ("tokio", &["api", "cli", "clock", "daemon", "engine", "host", "scheduler"]),

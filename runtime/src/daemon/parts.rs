@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::{DaemonOptions, grants::Ask};
 use crate::{
     api::wire,
@@ -34,6 +36,7 @@ pub(super) struct Parts {
 /// Locks the state folder, opens what is in it, and starts the host.
 pub(super) async fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
     let DaemonOptions { state, assumptions, launching } = options;
+    allow_open_files();
     let root = Path::new("/");
     let settings = Settings::new(config::profile_of_machine(root));
     let state = Arc::new(StateFolder::open(state)?);
@@ -64,6 +67,17 @@ pub(super) async fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
         launching: *launching,
     };
     Ok(Parts { host: Host::start(parts).await?, about, clock, grace: settings.grace, newest_before })
+}
+
+/// Many tasks hold many files: takes all the system allows this process, where it begins with less.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum {
+        let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+            tracing::warn!(%error, "open-files-not-raised");
+        }
+    }
 }
 
 fn engine_parts(state: &StateFolder, settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<EngineParts> {
