@@ -12,7 +12,7 @@ use tokio::net::UnixListener;
 
 use super::Closing;
 
-/// Listens at `path`, readable and writable for the owner alone from the first moment it is there.
+/// Listens at `path`, which is readable and writable for the owner alone from the first moment it is there.
 /// What stood there is replaced: the caller holds the lock of the state folder, so whoever left it is dead.
 /// Must be called within a tokio runtime.
 pub fn listen_unix(path: &Path) -> io::Result<UnixListener> {

@@ -67,7 +67,7 @@ pub struct Parts {
     pub observer: Observer,
     pub store: Store,
     pub policy: Policy,
-    /// False opens the state for questions and submissions only: nothing is launched, no idle bundle is activated.
+    /// False opens the state for questions and submissions only: nothing is launched.
     pub launching: bool,
 }
 
@@ -92,7 +92,7 @@ struct Inner {
 }
 
 impl Host {
-    /// Takes up what the state holds and starts the scheduler; a bundle with nothing pending is activated.
+    /// Takes up what the state holds and starts the scheduler. Who serves calls `activate_idle` once it can be reached.
     pub async fn start(parts: Parts) -> Result<Host, HostError> {
         let Parts { state, clock, engine, observer, mut store, policy, launching } = parts;
         let policy = Policy { slots: policy.slots.min(engine.slots()), ..policy };

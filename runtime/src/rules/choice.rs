@@ -36,10 +36,6 @@ impl Lanes {
         self.last_served.keys()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.last_served.is_empty()
-    }
-
     /// The lanes to serve now: short work before long, among equals the lane that waited longest; the free slots are
     /// shared out evenly. Blocked lanes cost nothing but this test.
     pub fn looks(&self, world: World<'_>) -> Vec<Look> {

@@ -383,7 +383,7 @@ pub struct Submission {
     pub replaced: bool,
 }
 
-/// What a running task has said of how far it is, last report first heard.
+/// How far a running task has said it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     pub completed: u64,
