@@ -15,12 +15,12 @@ use std::{
 use cap_std::{ambient_authority, fs::Dir};
 use futures_util::future::BoxFuture;
 use idlewild::{
-    bundle::{Access, Bundle, DirectoryAsk, Grant, Manifest},
+    bundle::{Access, Bundle, DirectoryAsk, DirectoryGrant, Grants, Manifest},
     clock::{Clock, SystemClock},
     engine::{Asker, ComponentError, Engine, EngineParts, EngineSettings, Launch, Services, WasmEngine, World},
     rules::{
-        Allowance, BackgroundMode, BundleId, End, Identifier, Kind, Pattern, Progress, Refusal, RefusalCode, Request,
-        RequestId, Submission, TaskId, Usage,
+        Allowance, End, Identifier, Kind, Pattern, Progress, Refusal, RefusalCode, Request, RequestId, Submission,
+        TaskId, Usage,
     },
 };
 use tempfile::TempDir;
@@ -154,7 +154,7 @@ pub(crate) struct House {
     pub(crate) ear: Arc<Ear>,
     pub(crate) heard: Receiver<Heard>,
     pub(crate) state: TempDir,
-    pub(crate) grants: Vec<Grant>,
+    pub(crate) grants: Vec<DirectoryGrant>,
     next: u64,
     control: Runtime,
 }
@@ -296,19 +296,16 @@ impl House {
     }
 
     fn bundle(&self, digest: &str) -> Arc<Bundle> {
-        let ask = |grant: &Grant| DirectoryAsk { name: grant.name.clone(), access: grant.access };
+        let manifest = Manifest::parse(
+            "[bundle]\nid = \"test.behaviours\"\nversion = \"0.1.0\"\ncomponent = \"behaviours.wasm\"\n\
+             [scheduling]\npermitted-identifiers = [\"test.behaviours.*\"]",
+        )
+        .expect("a good manifest");
+        let ask = |grant: &DirectoryGrant| DirectoryAsk { name: grant.name.clone(), access: grant.access };
         Arc::new(Bundle {
-            manifest: Manifest {
-                id: BundleId::parse("test.behaviours").expect("a good name"),
-                version: "0.1.0".to_owned(),
-                component: PathBuf::from("behaviours.wasm"),
-                background_modes: vec![BackgroundMode::Fetch, BackgroundMode::Processing],
-                permitted_identifiers: vec![Pattern::parse("test.behaviours.*").expect("a good pattern")],
-                directories: self.grants.iter().map(ask).collect(),
-                memory: None,
-            },
+            manifest: Manifest { directories: self.grants.iter().map(ask).collect(), ..manifest },
             digest: digest.to_owned(),
-            grants: self.grants.clone(),
+            grants: Grants { directories: self.grants.clone(), ..Grants::default() },
         })
     }
 }
@@ -339,6 +336,6 @@ pub(crate) fn returned(text: &str) -> End {
     End::Returned(Ok(text.as_bytes().to_vec()))
 }
 
-pub(crate) fn grant(name: &str, access: Access, path: &Path) -> Grant {
-    Grant { name: name.to_owned(), access, path: path.to_owned() }
+pub(crate) fn grant(name: &str, access: Access, path: &Path) -> DirectoryGrant {
+    DirectoryGrant { name: name.to_owned(), access, path: path.to_owned() }
 }
