@@ -16,7 +16,7 @@ use cap_std::{ambient_authority, fs::Dir};
 use wasmtime_wasi::{FsPerms, WasiCtx, filesystem::WasiFilesystemCtx};
 
 use crate::{
-    bundle::{Access, Bundle, Grant, remove_tree},
+    bundle::{Access, Bundle, DirectoryGrant, remove_tree},
     rules::BundleId,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Places {
 pub(super) struct Folders {
     places: Arc<Places>,
     bundle: BundleId,
-    grants: Vec<(Grant, Dir)>,
+    grants: Vec<(DirectoryGrant, Dir)>,
     scratch: Scratch,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Scratch {
 impl Folders {
     /// Opens what was granted. Errors: the grant that cannot be opened, named.
     pub(super) fn open(places: &Arc<Places>, bundle: &Bundle, scratch: Scratch) -> Result<Folders, String> {
-        let grants = bundle.grants.iter().map(open_grant).collect::<Result<_, _>>()?;
+        let grants = bundle.grants.directories.iter().map(open_grant).collect::<Result<_, _>>()?;
         Ok(Folders { places: places.clone(), bundle: bundle.manifest.id.clone(), grants, scratch })
     }
 
@@ -95,7 +95,7 @@ impl Scratch {
     }
 }
 
-fn open_grant(grant: &Grant) -> Result<(Grant, Dir), String> {
+fn open_grant(grant: &DirectoryGrant) -> Result<(DirectoryGrant, Dir), String> {
     let folder = Dir::open_ambient_dir(&grant.path, ambient_authority()).map_err(|error| {
         format!("the folder granted as `{}`, {}, cannot be opened: {error}", grant.name, grant.path.display())
     })?;
