@@ -7,8 +7,8 @@ use anyhow::bail;
 use super::{Work, questions::Answers};
 use crate::rules::BundleId;
 
-const REFRESH: &str = include_str!("template/refresh.rs");
-const PROCESS: &str = include_str!("template/process.rs");
+const REFRESH: &str = include_str!("template/refresh.rs.template");
+const PROCESS: &str = include_str!("template/process.rs.template");
 const CARGO: &str = include_str!("template/Cargo.toml.template");
 const MANIFEST: &str = include_str!("template/idlewild.toml");
 const README: &str = include_str!("template/README.md");
@@ -76,7 +76,7 @@ fn grouped(number: i64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 && digits.len() > 4 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) && digits.len() > 4 {
             text.push('_');
         }
         text.push(digit);
