@@ -177,6 +177,7 @@ impl House {
             data: folder("data"),
             logs: folder("logs"),
             tmp: folder("tmp"),
+            credentials: None,
             settings,
         })
         .expect("an engine");

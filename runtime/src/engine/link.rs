@@ -12,6 +12,7 @@ use super::{
     ComponentError,
     contract::{BackgroundApp, BackgroundAppPre, task},
     fault::{FRAMES, cause},
+    http,
     imports::Guest,
     settings::EngineSettings,
 };
@@ -64,10 +65,11 @@ pub fn tuned(settings: &EngineSettings) -> Config {
     config
 }
 
-/// Everything a guest may import: WASI 0.2 and the contract.
+/// Everything a guest may import: WASI 0.2 with HTTP, and the contract.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    http::add_to_linker(&mut linker)?;
     BackgroundApp::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     linker.allow_shadowing(true);
     preopens::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
