@@ -38,6 +38,9 @@ pub struct EngineSettings {
     pub table_elements: usize,
     /// Files, streams, pollables and the like that one task may hold open at once.
     pub handles: usize,
+    /// Everything one task's components may hold a handle of at once: the above, each other's things, and the calls, streams
+    /// and futures of the asynchronous world.
+    pub component_handles: usize,
     /// Requests over HTTP that one task may have under way at once.
     pub http_requests: usize,
     /// Bytes of the body of one request.
@@ -85,6 +88,7 @@ impl Default for EngineSettings {
             memories: 2,
             table_elements: 100_000,
             handles: 256,
+            component_handles: 4096,
             http_requests: 8,
             http_request_limit: 64 << 20,
             http_response_limit: 64 << 20,

@@ -14,7 +14,9 @@ use hyper::{Request, Response, header::HeaderValue};
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime_wasi::runtime;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, p2, p3,
+};
 
 use crate::{
     bundle::{Bundle, HttpGrant, Origin},
@@ -78,9 +80,10 @@ struct Hooks {
 
 type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
-/// Gives guests `wasi:http` of WASI 0.2, without what it shares with the rest of WASI.
+/// Gives guests `wasi:http` of WASI 0.2 and 0.3, without what it shares with the rest of WASI.
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
+    p2::add_only_http_to_linker_async(linker)?;
+    p3::add_to_linker(linker)
 }
 
 impl Network {
