@@ -10,7 +10,7 @@ use std::{
 
 use http_body_util::BodyExt;
 use hyper::{
-    Method, Request, Response, Uri,
+    Method, Request, Response, StatusCode, Uri,
     body::Body as _,
     client::conn::http1::{self, Connection},
     header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue},
@@ -79,6 +79,10 @@ impl Exchange {
         let sending = Sending::new(self.network.clock.now().uptime);
         let bounded = |body| Outgoing::new(body, self.limits.request_body, sending.clone(), self.network.clock.clone());
         let (response, connection) = self.send(wire, request.map(bounded), &sending).await?;
+        // Nobody asked for another protocol, and what it speaks would be no response.
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Error::HttpUpgradeFailed);
+        }
         if response.body().size_hint().lower() > self.limits.response_body {
             return Err(Error::HttpResponseBodySize(Some(self.limits.response_body)));
         }
