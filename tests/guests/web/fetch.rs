@@ -151,7 +151,10 @@ fn told(wish: &Wish<'_>, response: IncomingResponse) -> String {
         match stream.blocking_read(64 << 10) {
             Ok(piece) => bytes.extend(piece),
             Err(StreamError::Closed) => break None,
-            Err(StreamError::LastOperationFailed(error)) => break Some(error.to_debug_string()),
+            Err(StreamError::LastOperationFailed(error)) => {
+                // A backtrace may follow, if the host's environment asks for them.
+                break Some(error.to_debug_string().lines().next().unwrap_or_default().to_owned());
+            }
         }
     };
     match (failure, bytes.len()) {

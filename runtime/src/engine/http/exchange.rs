@@ -228,6 +228,7 @@ impl Exchange {
         builder.max_header_size(self.limits.headers);
         let (mut sender, connection) = builder.handshake(wire).await.map_err(refusal)?;
         let mut connection = Some(connection);
+        let mut broken = None;
         let mut response = pin!(sender.send_request(request));
         loop {
             let driving = async {
@@ -240,12 +241,14 @@ impl Exchange {
             tokio::select! {
                 biased;
                 response = &mut response => {
-                    let response = response.map_err(refusal)?;
+                    // A connection that broke knows better why than a response that never came.
+                    let response = response.map_err(|error| refusal(broken.take().unwrap_or(error)))?;
                     return Ok((response, connection));
                 }
                 ended = driving => {
+                    // The response may have come before: the next turn of the loop has it, or its failure.
                     connection = None;
-                    ended.map_err(refusal)?;
+                    broken = ended.err();
                 }
                 () = self.network.clock.reach(silent_at) => {
                     if sending.last() + self.limits.first_byte <= self.network.clock.now().uptime {

@@ -8,7 +8,7 @@ mod body;
 mod exchange;
 mod tls;
 
-use std::{future, sync::Arc, time::Duration};
+use std::{error, future, io, sync::Arc, time::Duration};
 
 use hyper::{Request, Response, header::HeaderValue};
 use tokio::sync::Semaphore;
@@ -176,8 +176,10 @@ impl WasiHttpHooks for Hooks {
 
 /// hyper's errors in WASI's words.
 fn failure(error: &hyper::Error) -> Error {
+    let cause = error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    let is_cut_off = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof);
     match error {
-        error if error.is_incomplete_message() => Error::HttpResponseIncomplete,
+        error if is_cut_off || error.is_incomplete_message() => Error::HttpResponseIncomplete,
         error if error.is_canceled() || error.is_closed() => Error::ConnectionTerminated,
         error if error.is_parse() || error.is_user() => Error::HttpProtocolError,
         _ => Error::ConnectionTerminated,
