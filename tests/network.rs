@@ -35,7 +35,9 @@ fn install(place: &Place, grants: &[&str]) {
 /// Submits one fetch, and serves until it is over.
 fn fetch(place: &Place, environment: &[(&str, &Path)], input: &str) -> (Value, String, HostEnd) {
     place.ask_one(&["submit", "test.web.fetches", "--input", input]);
-    let end = place.serve_in(environment, &[&AT_EASE[..], &["--exit-when-done"]].concat()).end();
+    // What the machine that runs this trusts is not part of the story.
+    let environment = [environment, &[("SSL_CERT_DIR", Path::new(""))]].concat();
+    let end = place.serve_in(&environment, &[&AT_EASE[..], &["--exit-when-done"]].concat()).end();
     let task = place.ask_one(&["tasks", "--limit", "1"]);
     let log = place.ask_one(&["logs", "test.web.fetches"])["log"]["text"].as_str().unwrap_or_default().to_owned();
     (task["ended"].clone(), log, end)
@@ -68,6 +70,17 @@ fn an_https_server_answers_only_with_a_certificate_this_system_trusts() {
         assert!(log.contains(said), "{certificate:?}: {log}");
         assert_eq!(server.asked().len(), usize::from(expected == "200 hello"));
     }
+}
+
+#[test]
+fn a_handshake_that_never_ends_is_given_up() {
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("https://{}", mute.local_addr().unwrap());
+    let place = place_with(&[&origin], &[]);
+    install(&place, &["--allow", &origin]);
+    let trusted = certificates("authority.pem");
+    let (ended, log, _) = fetch(&place, &[("SSL_CERT_FILE", &trusted)], &format!("GET {origin}/hello connect=200"));
+    assert_eq!(ended["output"]["text"], "ErrorCode::ConnectionTimeout", "{ended} {log}");
 }
 
 #[test]

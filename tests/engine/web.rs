@@ -199,7 +199,7 @@ fn bodies_and_headers_have_their_limits() {
         ("HEAD /hello", "200 ".to_owned()),
         ("GET /wide?9000", "200 ".to_owned()),
         ("GET /wide?10001", error("HttpResponseHeaderSectionSize(Some(10000))")),
-        ("GET /cut", "200 then HTTP response incomplete".to_owned()),
+        ("GET /cut", "200 then incomplete HTTP response".to_owned()),
         ("GET /nonsense", error("HttpProtocolError")),
     ];
     for (line, expected) in cases {
@@ -218,6 +218,17 @@ fn bodies_and_headers_have_their_limits() {
     for (line, expected) in cases {
         assert_eq!(web.fetch(&ask(line)), expected, "{line}");
     }
+}
+
+#[test]
+fn headers_a_guest_makes_up_have_their_limit() {
+    let server = Server::http();
+    let mut web = Web::new(&[&at(&server, "")]);
+    let wide = |length: usize| format!("GET {} header=x-wide:{}", at(&server, "/hello"), "x".repeat(length));
+    assert_eq!(web.fetch(&wide(60_000)), "200 hello");
+    let End::Trapped(message) = web.run("fetches", &wide(70_000)) else { panic!("it traps") };
+    assert!(message.contains("exceeds limit"), "{message}");
+    assert_eq!(server.asked().len(), 1);
 }
 
 #[test]

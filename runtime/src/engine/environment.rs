@@ -33,14 +33,17 @@ pub(super) struct Given {
 pub(super) struct Secrets(Arc<[Box<[u8]>]>);
 
 impl Given {
-    /// Reads what was granted. `credentials` is the folder the service manager put the host's credentials in.
+    /// Configuration alone.
+    pub(super) fn configuration(grants: &Grants) -> Given {
+        let variables = grants.config.iter().map(|(name, value)| (variable(name), value.clone())).collect();
+        Given { variables, ..Given::default() }
+    }
+
+    /// Reads all that was granted. `credentials` is the folder the service manager put the host's credentials in.
     ///
     /// Errors: the secret that cannot be read or used, with its source and never with its value.
     pub(super) fn read(grants: &Grants, credentials: Option<&Path>) -> Result<Given, String> {
-        let mut given = Given {
-            variables: grants.config.iter().map(|(name, value)| (variable(name), value.clone())).collect(),
-            ..Given::default()
-        };
+        let mut given = Given::configuration(grants);
         let mut visible = Vec::new();
         for grant in &grants.secrets {
             let SecretGrant { name, source, header } = grant;

@@ -341,7 +341,12 @@ async fn activate(
     let component = works.component(&bundle.digest).await?;
     let scratch = Scratch::new(&works.places, &format!("activate-{id}"));
     let removed = RemoveOnDrop(scratch.clone());
-    let means = works.means(&bundle, scratch).await?;
+    // Installing needs no secret to be at hand and no server to be up: whoever installs may not be who serves.
+    let means = Means {
+        folders: Folders::open(&works.places, &bundle, scratch)?,
+        given: Given::configuration(&bundle.grants),
+        reach: None,
+    };
     let log_name = format!("activate-{id}.log");
     works.logs.remove_file(&log_name).ok();
     let log = Log::file(works.logs.clone(), log_name.clone(), works.settings.log_limit);
@@ -378,7 +383,8 @@ fn with_what_it_printed(message: String, printed: &str, limit: usize) -> String 
 struct Means {
     folders: Folders,
     given: Given,
-    reach: Reach,
+    /// In `launch` alone.
+    reach: Option<Reach>,
 }
 
 struct RemoveOnDrop(Scratch);
@@ -400,18 +406,18 @@ impl Works {
             .await
     }
 
-    /// Opens and reads what the bundle was granted. Errors: what cannot be, named.
+    /// Opens and reads what the bundle was granted, for `launch`. Errors: what cannot be, named.
     async fn means(&self, bundle: &Arc<Bundle>, scratch: Scratch) -> Result<Means, String> {
         let folders = Folders::open(&self.places, bundle, scratch)?;
         let mut given = self.given(bundle).await?;
         let reach = Reach::of(bundle, std::mem::take(&mut given.headers));
-        Ok(Means { folders, given, reach })
+        Ok(Means { folders, given, reach: Some(reach) })
     }
 
     /// Reading secrets may block, so it happens beside the guests.
     async fn given(&self, bundle: &Arc<Bundle>) -> Result<Given, String> {
         if bundle.grants.secrets.is_empty() {
-            return Given::read(&bundle.grants, None);
+            return Ok(Given::configuration(&bundle.grants));
         }
         let (bundle, credentials) = (bundle.clone(), self.credentials.clone());
         let read = move || Given::read(&bundle.grants, credentials.as_deref());
@@ -427,7 +433,7 @@ impl Works {
 
     fn guest(&self, role: Role, log: Log, means: Option<Means>, watch: &Arc<Watch>, allowance: &Allowance) -> Guest {
         let (folders, reach, Given { variables, secrets, .. }) = match means {
-            Some(Means { folders, reach, given }) => (Some(folders), Some(reach), given),
+            Some(Means { folders, reach, given }) => (Some(folders), reach, given),
             None => (None, None, Given::default()),
         };
         let log = log.without(secrets);

@@ -72,7 +72,7 @@ pub(super) struct Http {
 
 struct Hooks {
     network: Arc<Network>,
-    /// None in `register`.
+    /// None in `register` and `activate`.
     reach: Option<Arc<Reach>>,
     requests: Arc<Semaphore>,
     log: Log,
@@ -158,7 +158,7 @@ impl WasiHttpHooks for Hooks {
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let Some(reach) = &self.reach else {
-            self.log.note("a request was refused: register may speak to nobody; do so in launch");
+            self.log.note("a request was refused: only launch may speak to others, register and activate may not");
             return Box::new(future::ready(Err(Error::HttpRequestDenied)));
         };
         let Ok(permit) = self.requests.clone().try_acquire_owned() else {
