@@ -194,29 +194,14 @@ fn is_file_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
 }
 
-/// Headers that say where a message goes and where it ends. They are the host's.
-const OF_THE_CONNECTION: [&str; 10] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 impl SecretHeader {
-    /// Errors: a name no header can have, or one of the host's own; an origin that is none.
+    /// Errors: a name no header can have, an origin that is none.
     pub fn parse(name: &str, origin: &str) -> Result<SecretHeader, BundleError> {
         let origin = Origin::parse(origin).map_err(|error| BundleError::GrantOrigin { error })?;
         let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        let lower = name.to_ascii_lowercase();
-        match !name.is_empty() && name.bytes().all(may_stand) && !OF_THE_CONNECTION.contains(&lower.as_str()) {
-            true => Ok(SecretHeader { origin, name: lower }),
-            false => Err(form(name, "the name of a header that is not the connection's own, such as Authorization")),
+        match !name.is_empty() && name.bytes().all(may_stand) {
+            true => Ok(SecretHeader { origin, name: name.to_ascii_lowercase() }),
+            false => Err(form(name, "the name of a header, such as Authorization")),
         }
     }
 }
@@ -608,7 +593,6 @@ mod tests {
                     "a=/f,header=X",
                     "a=/f,header=,origin=https://a.example",
                     "a=/f,header=a b,origin=https://a.example",
-                    "a=/f,header=Content-Length,origin=https://a.example",
                     "a=/f,header=x,origin=a.example",
                     "a=,header=x,origin=https://a.example",
                 ],
