@@ -10,6 +10,8 @@ mod components;
 mod hostile;
 #[path = "engine/house.rs"]
 mod house;
+#[path = "engine/web.rs"]
+mod web;
 
 use std::{fs, time::Duration};
 

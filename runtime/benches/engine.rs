@@ -177,6 +177,7 @@ impl Through {
             data: folder("data"),
             logs: folder("logs"),
             tmp: folder("tmp"),
+            credentials: None,
             settings: EngineSettings { turns: threads, ..EngineSettings::default() },
         })
         .unwrap();

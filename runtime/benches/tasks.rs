@@ -78,6 +78,7 @@ async fn start(clock: Arc<SystemClock>, state: &Path) -> Host {
         data: state.data.try_clone().unwrap(),
         logs: state.logs.try_clone().unwrap(),
         tmp: state.tmp.try_clone().unwrap(),
+        credentials: None,
         settings: EngineSettings::default(),
     })
     .unwrap();

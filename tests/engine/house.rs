@@ -155,6 +155,8 @@ pub(crate) struct House {
     pub(crate) heard: Receiver<Heard>,
     pub(crate) state: TempDir,
     pub(crate) grants: Vec<DirectoryGrant>,
+    /// What is granted beside the folders.
+    pub(crate) given: Grants,
     next: u64,
     control: Runtime,
 }
@@ -196,6 +198,7 @@ impl House {
             data: folder("data"),
             logs: folder("logs"),
             tmp: folder("tmp"),
+            credentials: None,
             settings,
         })
         .expect("an engine");
@@ -206,7 +209,18 @@ impl House {
             checkpoints: Mutex::default(),
             fails_on_submit: AtomicBool::new(false),
         });
-        House { told: Told(World::Sync), engine, clock, ear, heard, state, grants: Vec::new(), next: 1, control }
+        House {
+            told: Told(World::Sync),
+            engine,
+            clock,
+            ear,
+            heard,
+            state,
+            grants: Vec::new(),
+            given: Grants::default(),
+            next: 1,
+            control,
+        }
     }
 
     /// Puts a component where the engine looks for it.
@@ -303,9 +317,13 @@ impl House {
         .expect("a good manifest");
         let ask = |grant: &DirectoryGrant| DirectoryAsk { name: grant.name.clone(), access: grant.access };
         Arc::new(Bundle {
-            manifest: Manifest { directories: self.grants.iter().map(ask).collect(), ..manifest },
+            manifest: Manifest {
+                directories: self.grants.iter().map(ask).collect(),
+                http: self.given.http.iter().map(|grant| grant.origin.clone()).collect(),
+                ..manifest
+            },
             digest: digest.to_owned(),
-            grants: Grants { directories: self.grants.clone(), ..Grants::default() },
+            grants: Grants { directories: self.grants.clone(), ..self.given.clone() },
         })
     }
 }

@@ -110,8 +110,15 @@ impl Place {
 
     /// Starts `serve --json` with further arguments.
     pub fn serve(&self, arguments: &[&str]) -> HostProcess {
+        self.serve_in(&[], arguments)
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn serve_in(&self, environment: &[(&str, &Path)], arguments: &[&str]) -> HostProcess {
         let arguments = [&["serve", "--json"], arguments].concat();
-        HostProcess::start(self.command(&arguments), self.path("serve.stderr"))
+        let mut command = self.command(&arguments);
+        command.envs(environment.iter().copied());
+        HostProcess::start(command, self.path("serve.stderr"))
     }
 
     /// Starts `serve --json` with further arguments, the machine idle, on power and online, and waits until it is ready.

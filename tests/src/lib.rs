@@ -6,10 +6,12 @@ mod binary;
 mod database;
 mod engine;
 mod host_process;
+mod server;
 mod world;
 
 pub use binary::{AT_EASE, Answer, Place, binary, built_bundle};
 pub use database::SharedDatabase;
 pub use engine::{Script, ScriptedEngine};
 pub use host_process::{HostEnd, HostProcess, Signal};
+pub use server::{Certificate, Server};
 pub use world::*;

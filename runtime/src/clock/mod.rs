@@ -29,7 +29,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// Ends the current or next `wait`. Cheap, from any thread.
     fn nudge(&self);
 
-    /// Completes once the uptime has reached `uptime`. Must be awaited on the control runtime, never on the guests'.
+    /// Completes once the uptime has reached `uptime`. What must be on time is awaited on the control runtime, never on the
+    /// guests'.
     fn reach(&self, uptime: Duration) -> BoxFuture<'static, ()>;
 }
 

@@ -100,6 +100,21 @@ settings! {
     /// How much of what a task writes to its standard output and error is kept.
     log_bytes: u64 = mebibytes(1), "MiB";
 
+    /// How many requests over HTTP one task may have under way at once.
+    http_requests: usize = count(8), "requests";
+    /// How long the body of a request over HTTP may be.
+    http_request_bytes: u64 = mebibytes(64), "MiB";
+    /// How long the body of a response over HTTP may be.
+    http_response_bytes: u64 = mebibytes(64), "MiB";
+    /// How long the headers of one request or response over HTTP may be.
+    http_headers_bytes: usize = kibibytes(64), "KiB";
+    /// How long name look-up, connection and handshake of a request over HTTP may take together.
+    http_connect_time: Duration = seconds(10), "s";
+    /// How long a server may take to begin its response, once it has the request.
+    http_first_byte_time: Duration = seconds(60), "s";
+    /// How long a server may be silent in the middle of a response.
+    http_between_bytes_time: Duration = seconds(60), "s";
+
     /// How many ended tasks of one bundle are kept.
     history_tasks: u64 = count(10_000), "tasks";
     /// How long an ended task is kept.
@@ -187,6 +202,12 @@ pub enum ConfigError {
 #[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
 pub fn default_state_folder() -> Result<PathBuf, ConfigError> {
     state_folder(std::env::var_os(STATE_VARIABLE), || Xdg::new().ok()?.state_dir())
+}
+
+/// The folder the service manager put this host's credentials in, if it gave it any.
+#[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
+pub fn credentials_folder() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// An empty variable is as good as none.

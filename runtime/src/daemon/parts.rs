@@ -89,10 +89,18 @@ fn engine_parts(state: &StateFolder, settings: &Settings, clock: Arc<dyn Clock>)
         data: state.data.try_clone()?,
         logs: state.logs.try_clone()?,
         tmp: state.tmp.try_clone()?,
+        credentials: config::credentials_folder(),
         settings: EngineSettings {
             slots: settings.slots,
             log_limit: settings.log_bytes,
             output_limit: settings.output_bytes,
+            http_requests: settings.http_requests,
+            http_request_limit: settings.http_request_bytes,
+            http_response_limit: settings.http_response_bytes,
+            http_headers_limit: settings.http_headers_bytes,
+            http_connect_time: settings.http_connect_time,
+            http_first_byte_time: settings.http_first_byte_time,
+            http_between_bytes_time: settings.http_between_bytes_time,
             ..EngineSettings::default()
         },
     })

@@ -28,6 +28,7 @@ use super::{
     },
     deadlines::{Deadlines, Due},
     folders::Folders,
+    http::Http,
     log::Log,
     meter::{Bounds, FuelMeter},
     watch::Watch,
@@ -37,7 +38,8 @@ use super::{
 pub(super) struct Guest {
     role: Role,
     wasi: WasiCtx,
-    table: ResourceTable,
+    pub(super) table: ResourceTable,
+    pub(super) http: Http,
     folders: Option<Folders>,
     clock: Arc<dyn Clock>,
     deadlines: Arc<Deadlines>,
@@ -71,6 +73,9 @@ pub(super) struct GuestParts {
     /// How many files, streams and the like it may hold open at once.
     pub(super) handles: usize,
     pub(super) folders: Option<Folders>,
+    /// Its environment.
+    pub(super) variables: Vec<(String, String)>,
+    pub(super) http: Http,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadlines: Arc<Deadlines>,
     pub(super) watch: Arc<Watch>,
@@ -80,11 +85,11 @@ pub(super) struct GuestParts {
 
 impl Guest {
     pub(super) fn new(parts: GuestParts) -> Guest {
-        let GuestParts { role, log, handles, folders, clock, deadlines, watch, fuel, bounds } = parts;
-        let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log).build();
+        let GuestParts { role, log, handles, folders, variables, http, clock, deadlines, watch, fuel, bounds } = parts;
+        let wasi = WasiCtx::builder().envs(&variables).stdout(log.clone()).stderr(log).build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles);
-        Guest { role, wasi, table, folders, clock, deadlines, watch, fuel, bounds }
+        Guest { role, wasi, table, http, folders, clock, deadlines, watch, fuel, bounds }
     }
 
     /// At each beat: meters, and gives the turn away if somebody waits for it.

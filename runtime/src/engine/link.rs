@@ -14,6 +14,7 @@ use wasmtime_wasi::{
 use super::{
     contract::{BackgroundApp, expiration, task},
     fault::{FRAMES, cause},
+    http,
     imports::Guest,
     settings::EngineSettings,
 };
@@ -68,6 +69,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     contract(&mut linker)?;
     wasi(&mut linker)?;
+    http::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

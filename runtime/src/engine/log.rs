@@ -17,6 +17,8 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
+use super::environment::Secrets;
+
 /// How many bytes a guest may hand over in one write.
 const PERMIT: usize = 64 << 10;
 
@@ -24,6 +26,7 @@ const PERMIT: usize = 64 << 10;
 #[derive(Clone)]
 pub(super) struct Log {
     shared: Arc<Shared>,
+    secrets: Secrets,
 }
 
 struct Shared {
@@ -60,7 +63,8 @@ impl Log {
     }
 
     fn new(place: Place, limit: u64) -> Log {
-        Log { shared: Arc::new(Shared { place, limit, state: Mutex::new(State::Untouched) }) }
+        let shared = Shared { place, limit, state: Mutex::new(State::Untouched) };
+        Log { shared: Arc::new(shared), secrets: Secrets::default() }
     }
 
     /// What was kept in memory.
@@ -71,7 +75,19 @@ impl Log {
         }
     }
 
+    /// The same log, with `secrets` taken out of what is written from here on.
+    pub(super) fn without(self, secrets: Secrets) -> Log {
+        Log { secrets, ..self }
+    }
+
+    /// A line of the host's own among the guest's.
+    pub(super) fn note(&self, text: &str) {
+        self.write(format!("[{text}]\n").as_bytes());
+    }
+
     fn write(&self, bytes: &[u8]) {
+        let redacted = self.secrets.redact(bytes);
+        let bytes = redacted.as_deref().unwrap_or(bytes);
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Untouched) && !bytes.is_empty() {
             *state = self.shared.open();

@@ -41,7 +41,21 @@ pub struct EngineSettings {
     /// Everything one task's components may hold a handle of at once: the above, each other's things, and the calls, streams
     /// and futures of the asynchronous world.
     pub component_handles: usize,
-    /// Threads for what guests' file operations block on.
+    /// Requests over HTTP that one task may have under way at once.
+    pub http_requests: usize,
+    /// Bytes of the body of one request.
+    pub http_request_limit: u64,
+    /// Bytes of the body of one response.
+    pub http_response_limit: u64,
+    /// Bytes of the headers of one request or response.
+    pub http_headers_limit: usize,
+    /// How long a request's name look-up, connection and handshake may take together.
+    pub http_connect_time: Duration,
+    /// How long a server may take to begin its response, once it has the request.
+    pub http_first_byte_time: Duration,
+    /// How long a server may be silent in the middle of a response.
+    pub http_between_bytes_time: Duration,
+    /// Threads for what guests' file operations and name look-ups block on.
     pub blocking_threads: usize,
     /// The shortest time between two reports of a task's progress. A report in between waits; the last one always arrives.
     pub progress_interval: Duration,
@@ -75,6 +89,13 @@ impl Default for EngineSettings {
             table_elements: 100_000,
             handles: 256,
             component_handles: 4096,
+            http_requests: 8,
+            http_request_limit: 64 << 20,
+            http_response_limit: 64 << 20,
+            http_headers_limit: 64 << 10,
+            http_connect_time: Duration::from_secs(10),
+            http_first_byte_time: Duration::from_secs(60),
+            http_between_bytes_time: Duration::from_secs(60),
             blocking_threads: 16,
             progress_interval: Duration::from_millis(100),
             register_time: Duration::from_secs(5),

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -29,10 +30,12 @@ use super::{
     call,
     deadlines::{Deadlines, Due},
     ending::Ending,
+    environment::Given,
     epoch::{Beat, Ticker},
     fault::{bounded, size},
     folders::{Folders, Places, Scratch},
     gate::{Gate, Seat, Turns},
+    http::{Http, Network, Reach},
     imports::{Guest, GuestParts, Launched, Role},
     link,
     linked::Linked,
@@ -57,6 +60,8 @@ pub struct EngineParts {
     pub logs: Dir,
     /// One folder per running task, which its guest sees as `/tmp`. Empty at the start.
     pub tmp: Dir,
+    /// Where the service manager put the host's credentials, if it did.
+    pub credentials: Option<PathBuf>,
     pub settings: EngineSettings,
 }
 
@@ -96,6 +101,8 @@ struct Works {
     deadlines: Arc<Deadlines>,
     places: Arc<Places>,
     logs: Arc<Dir>,
+    credentials: Option<PathBuf>,
+    network: Arc<Network>,
     side_calls: Arc<Semaphore>,
     running: Running,
 }
@@ -118,7 +125,7 @@ impl Running {
 
 impl WasmEngine {
     pub fn start(parts: EngineParts) -> Result<WasmEngine, EngineError> {
-        let EngineParts { clock, control, components, cache, data, logs, tmp, settings } = parts;
+        let EngineParts { clock, control, components, cache, data, logs, tmp, credentials, settings } = parts;
         let wasm = link::engine(&settings).map_err(call::set_up)?;
         let linker = link::linker(&wasm).map_err(call::set_up)?;
         let folder = |what| move |source| EngineError::Folder { what, source };
@@ -135,6 +142,8 @@ impl WasmEngine {
             deadlines: Arc::new(Deadlines::start(&control, clock.clone())),
             places: Arc::new(Places { data, tmp: Arc::new(tmp) }),
             logs: Arc::new(logs),
+            credentials,
+            network: Arc::new(Network::new(&settings, clock.clone())),
             side_calls: Arc::new(Semaphore::new(settings.side_calls)),
             running: Running::default(),
             code: Arc::new(code),
@@ -269,8 +278,8 @@ async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
         Ok(component) => component,
         Err(message) => return End::NotStarted(message),
     };
-    let folders = match Folders::open(&works.places, &bundle, scratch.clone()) {
-        Ok(folders) => folders,
+    let means = match works.means(&bundle, scratch.clone()).await {
+        Ok(means) => means,
         Err(message) => return End::NotStarted(message),
     };
     let role = Role::Launched(Launched {
@@ -282,7 +291,7 @@ async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
         services: services.clone(),
     });
     let log = Log::file(works.logs.clone(), format!("{task}.log"), works.settings.log_limit);
-    let guest = works.guest(role, log, Some(folders), watch, &allowance);
+    let guest = works.guest(role, log, Some(means), watch, &allowance);
     let answer = call::launch(&works.settings, &component, guest, identifier.to_string(), input).await;
     let end = call::end(&works.settings, &allowance, &watch.tally, answer);
     if end == End::OutOfFuel && watch.tally.tell_fuel_spent() {
@@ -332,12 +341,17 @@ async fn activate(
     let component = works.component(&bundle.digest).await?;
     let scratch = Scratch::new(&works.places, &format!("activate-{id}"));
     let removed = RemoveOnDrop(scratch.clone());
-    let folders = Folders::open(&works.places, &bundle, scratch)?;
+    // Installing needs no secret to be at hand and no server to be up: whoever installs may not be who serves.
+    let means = Means {
+        folders: Folders::open(&works.places, &bundle, scratch)?,
+        given: Given::configuration(&bundle.grants),
+        reach: None,
+    };
     let log_name = format!("activate-{id}.log");
     works.logs.remove_file(&log_name).ok();
     let log = Log::file(works.logs.clone(), log_name.clone(), works.settings.log_limit);
     let watch = Watch::new(works.gate.seat(), works.settings.progress_interval, None);
-    let guest = works.guest(Role::Activating { bundle: id, services }, log, Some(folders), &watch, &allowance);
+    let guest = works.guest(Role::Activating { bundle: id, services }, log, Some(means), &watch, &allowance);
     let call = {
         let works = works.clone();
         async move {
@@ -365,6 +379,14 @@ fn with_what_it_printed(message: String, printed: &str, limit: usize) -> String 
     }
 }
 
+/// What a call has on its bundle's behalf. `register` has nothing.
+struct Means {
+    folders: Folders,
+    given: Given,
+    /// In `launch` alone.
+    reach: Option<Reach>,
+}
+
 struct RemoveOnDrop(Scratch);
 
 impl Drop for RemoveOnDrop {
@@ -384,6 +406,24 @@ impl Works {
             .await
     }
 
+    /// Opens and reads what the bundle was granted, for `launch`. Errors: what cannot be, named.
+    async fn means(&self, bundle: &Arc<Bundle>, scratch: Scratch) -> Result<Means, String> {
+        let folders = Folders::open(&self.places, bundle, scratch)?;
+        let mut given = self.given(bundle).await?;
+        let reach = Reach::of(bundle, std::mem::take(&mut given.headers));
+        Ok(Means { folders, given, reach: Some(reach) })
+    }
+
+    /// Reading secrets may block, so it happens beside the guests.
+    async fn given(&self, bundle: &Arc<Bundle>) -> Result<Given, String> {
+        if bundle.grants.secrets.is_empty() {
+            return Ok(Given::configuration(&bundle.grants));
+        }
+        let (bundle, credentials) = (bundle.clone(), self.credentials.clone());
+        let read = move || Given::read(&bundle.grants, credentials.as_deref());
+        self.control.spawn_blocking(read).await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
     async fn load(&self, digest: &str) -> Result<Component, String> {
         let code = self.code.clone();
         let digest = digest.to_owned();
@@ -391,19 +431,19 @@ impl Works {
         loaded.unwrap_or_else(|error| Err(error.to_string()))
     }
 
-    fn guest(
-        &self,
-        role: Role,
-        log: Log,
-        folders: Option<Folders>,
-        watch: &Arc<Watch>,
-        allowance: &Allowance,
-    ) -> Guest {
+    fn guest(&self, role: Role, log: Log, means: Option<Means>, watch: &Arc<Watch>, allowance: &Allowance) -> Guest {
+        let (folders, reach, Given { variables, secrets, .. }) = match means {
+            Some(Means { folders, reach, given }) => (Some(folders), reach, given),
+            None => (None, None, Given::default()),
+        };
+        let log = log.without(secrets);
         Guest::new(GuestParts {
             role,
+            http: Http::new(self.network.clone(), reach, log.clone()),
             log,
             handles: self.settings.handles,
             folders,
+            variables,
             clock: self.clock.clone(),
             deadlines: self.deadlines.clone(),
             watch: watch.clone(),
