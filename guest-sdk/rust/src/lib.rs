@@ -39,12 +39,13 @@
 //! # How a handler ends
 //!
 //! Returning completes the task: see [`Output`] for what may be returned. A panic writes its message to the log and traps.
-//! When the host wants a task to stop, [`Task::expiration`] says why: save what you have and return within the grace period.
+//! When the host wants a task to stop, [`Task::expired`] and [`Task::until_expired`] end a wait, and [`Task::expiration`] says why: save
+//! what you have and return within the grace period.
 //!
-//! # On the host
+//! # On the machine it is written on
 //!
-//! The crate compiles for other targets, so that the pure parts of a bundle can be tested where they are written. Whatever asks
-//! the host something panics there.
+//! The crate compiles for other targets too, where handlers are tested as they are; see the module `test`. The feature `json` brings inputs and
+//! outputs of the author's own types. `docs/writing-tasks.md` of the repository explains all of it, step by step.
 
 // The attribute names this crate from outside, and so do this crate's own tests.
 extern crate self as idlewild_guest;
@@ -131,6 +132,11 @@ pub use waiting::sleep;
 /// # fn main() {}
 /// ```
 pub use idlewild_guest_macros::bundle;
+
+/// The page about writing tasks, whose blocks of Rust are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/writing-tasks.md")]
+mod writing_tasks {}
 
 /// What [`bundle`](macro@bundle) expands to; no part of the interface.
 #[doc(hidden)]

@@ -1,6 +1,5 @@
 //! Inputs and outputs of the author's own types.
 
-#![cfg(feature = "json")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use idlewild_guest::{Request, test::Host};

@@ -67,7 +67,6 @@ pub struct Pending {
 
 /// A task that has ended, and all it did on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
 pub struct Ended {
     /// The task's number.
     pub id: u64,
