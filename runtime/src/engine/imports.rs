@@ -5,11 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use wasmtime::{UpdateDeadline, bail, component::ResourceTable};
-use wasmtime_wasi::{
-    WasiCtx, WasiCtxView, WasiView,
-    filesystem::WasiFilesystemView as _,
-    p2::bindings::filesystem::{preopens, types::Descriptor},
-};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, filesystem::WasiFilesystemCtxView};
 
 use crate::{
     clock::Clock,
@@ -23,9 +19,9 @@ use super::{
         scheduler, task, types,
     },
     deadlines::{Deadlines, Due},
-    folders::Folders,
     log::Log,
     meter::{Bounds, FuelMeter},
+    quota::{Files, FilesView},
     watch::Watch,
 };
 
@@ -34,7 +30,7 @@ pub(super) struct Guest {
     role: Role,
     wasi: WasiCtx,
     table: ResourceTable,
-    folders: Option<Folders>,
+    files: Files,
     clock: Arc<dyn Clock>,
     deadlines: Arc<Deadlines>,
     watch: Arc<Watch>,
@@ -66,7 +62,7 @@ pub(super) struct GuestParts {
     pub(super) log: Log,
     /// How many files, streams and the like it may hold open at once.
     pub(super) handles: usize,
-    pub(super) folders: Option<Folders>,
+    pub(super) files: Files,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadlines: Arc<Deadlines>,
     pub(super) watch: Arc<Watch>,
@@ -76,11 +72,17 @@ pub(super) struct GuestParts {
 
 impl Guest {
     pub(super) fn new(parts: GuestParts) -> Guest {
-        let GuestParts { role, log, handles, folders, clock, deadlines, watch, fuel, bounds } = parts;
+        let GuestParts { role, log, handles, files, clock, deadlines, watch, fuel, bounds } = parts;
         let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log).build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles);
-        Guest { role, wasi, table, folders, clock, deadlines, watch, fuel, bounds }
+        Guest { role, wasi, table, files, clock, deadlines, watch, fuel, bounds }
+    }
+
+    /// The guest's files, for `wasi:filesystem`.
+    pub(super) fn files(&mut self) -> FilesView<'_> {
+        let Guest { wasi, table, files, .. } = self;
+        FilesView { wasi: WasiFilesystemCtxView { ctx: wasi.filesystem(), table }, files }
     }
 
     /// At each beat: meters, and gives the turn away if somebody waits for it.
@@ -124,16 +126,6 @@ impl Guest {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-/// Opens the folders at the first question for them.
-impl preopens::Host for Guest {
-    fn get_directories(&mut self) -> wasmtime::Result<Vec<(wasmtime::component::Resource<Descriptor>, String)>> {
-        if let Some(folders) = self.folders.take() {
-            *self.wasi.filesystem() = folders.show()?;
-        }
-        self.filesystem().get_directories()
     }
 }
 

@@ -6,13 +6,13 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, StoreContextMut,
     component::{Component, HasSelf, Linker},
 };
-use wasmtime_wasi::p2::bindings::filesystem::preopens;
 
 use super::{
     ComponentError,
     contract::{BackgroundApp, BackgroundAppPre, task},
     fault::{FRAMES, cause},
     imports::Guest,
+    quota,
     settings::EngineSettings,
 };
 
@@ -70,7 +70,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     BackgroundApp::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     linker.allow_shadowing(true);
-    preopens::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    quota::add_to_linker(&mut linker)?;
     linker.instance("idlewild:background-tasks/task@0.1.0")?.func_wrap("fuel-remaining", fuel_remaining)?;
     linker.allow_shadowing(false);
     Ok(linker)

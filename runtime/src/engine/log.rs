@@ -71,6 +71,11 @@ impl Log {
         }
     }
 
+    /// Adds a line that the host has to say.
+    pub(super) fn note(&self, line: &str) {
+        self.write(format!("[{line}]\n").as_bytes());
+    }
+
     fn write(&self, bytes: &[u8]) {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Untouched) && !bytes.is_empty() {

@@ -38,6 +38,18 @@ pub struct EngineSettings {
     pub table_elements: usize,
     /// Files, streams, pollables and the like that one task may hold open at once.
     pub handles: usize,
+    /// Listings of folders that one task may hold open at once. Each holds the names of its folder in the host's memory.
+    pub listings: usize,
+    /// Bytes that a bundle may keep in `/data`.
+    pub data_bytes: u64,
+    /// Files, folders and links that a bundle may keep in `/data`.
+    pub data_entries: u64,
+    /// Bytes that a task may keep in `/tmp`.
+    pub tmp_bytes: u64,
+    /// Files, folders and links that a task may keep in `/tmp`.
+    pub tmp_entries: u64,
+    /// How old the count of a folder must be before a change that does not fit causes a new one.
+    pub recount_after: Duration,
     /// Threads for what guests' file operations block on.
     pub blocking_threads: usize,
     /// The shortest time between two reports of a task's progress. A report in between waits; the last one always arrives.
@@ -71,6 +83,12 @@ impl Default for EngineSettings {
             memories: 2,
             table_elements: 100_000,
             handles: 256,
+            listings: 32,
+            data_bytes: 256 << 20,
+            data_entries: 100_000,
+            tmp_bytes: 256 << 20,
+            tmp_entries: 10_000,
+            recount_after: Duration::from_secs(10),
             blocking_threads: 16,
             progress_interval: Duration::from_millis(100),
             register_time: Duration::from_secs(5),
