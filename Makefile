@@ -13,7 +13,7 @@ GALLERY ?= $(DEMO)/photos
 .PHONY: demo test bench fmt lint check-tools toolchain bundles samples host clean-demo
 
 demo: host bundles clean-demo
-	@if [ "$(GALLERY)" = "$(DEMO)/photos" ]; then $(CARGO) run --quiet --package gallery-samples -- $(DEMO)/photos; fi
+	@if [ "$(GALLERY)" = "$(DEMO)/photos" ]; then $(CARGO) run --quiet --workspace --bin gallery-samples -- $(DEMO)/photos; fi
 	@mkdir -p $(DEMO)/album && ln -sfn "$$(realpath "$(GALLERY)")" $(DEMO)/album/photos
 	@echo "Counting the images in $$(realpath "$(GALLERY)") and making an album of them."
 	@echo "So that it runs at once, the demo states by hand that the machine is idle, on power and online."
@@ -40,10 +40,10 @@ lint: check-tools
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 
 bench: bundles
-	$(CARGO) bench --package idlewild
+	$(CARGO) bench --workspace --bench engine --bench tasks
 
 host: check-tools
-	$(CARGO) build --quiet --package idlewild
+	$(CARGO) build --quiet --workspace --bin idlewild
 
 # Guests are built once by one command, and each is laid beside its manifest as the folder that `idlewild install` takes.
 bundles: toolchain

@@ -224,15 +224,15 @@ fn a_bad_grant_or_path_is_named() {
     let cases = [
         case(
             &["install", behaviours],
-            &["test.behaviours asks to write a folder named `shared`", "--grant shared=PATH"],
+            &["test.behaviours asks to write the folder `shared`", "--grant shared=PATH"],
         ),
         case(
             &["install", behaviours, "--grant", &granted("share", &shared)],
-            &["asks for no folder named `share`; did you mean `shared`?"],
+            &["does not ask for a folder named `share`; did you mean `shared`?"],
         ),
         case(
             &["install", text(&hello), "--grant", &granted("shared", &shared)],
-            &["asks for no folder named `shared`; it asks for none: leave this grant out"],
+            &["does not ask for a folder named `shared`; it asks for none: leave this grant out"],
         ),
         case(
             &["serve", behaviours, "--grant", &granted("share", &shared)],

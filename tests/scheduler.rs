@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use idlewild::{
-    bundle::Bundle,
+    bundle::{Bundle, Grants},
     rules::*,
     scheduler::{Event, SchedulerError},
 };
@@ -414,7 +414,7 @@ fn what_stands_behind_a_cancelled_comeback_is_set_free() {
     assert_eq!(world.reasons(COUNT), ["not-idle"]);
     let mut manifest = bundle("com.example.gallery", &[COUNT]).manifest.clone();
     manifest.background_modes = vec![BackgroundMode::Fetch];
-    let fetching = std::sync::Arc::new(Bundle { manifest, digest: "1".repeat(64), grants: Vec::new() });
+    let fetching = std::sync::Arc::new(Bundle { manifest, digest: "1".repeat(64), grants: Grants::default() });
     world.install(&fetching, true);
     let task = world.running(COUNT).expect("the app-refresh runs");
     assert_eq!(world.engine.running.lock().unwrap()[&task].launch.kind, Kind::AppRefresh);

@@ -7,7 +7,7 @@
 use std::{
     fs,
     hint::black_box,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -20,12 +20,10 @@ use std::{
 use cap_std::{ambient_authority, fs::Dir};
 use futures_util::future::BoxFuture;
 use idlewild::{
-    bundle::{Bundle, Manifest},
+    bundle::{Bundle, Grants, Manifest},
     clock::{Clock, SystemClock},
     engine::{Asker, Engine as _, EngineParts, EngineSettings, Launch, Services, WasmEngine, tuned},
-    rules::{
-        Allowance, BundleId, End, Identifier, Kind, Pattern, Progress, Refusal, Request, Submission, TaskId, Usage,
-    },
+    rules::{Allowance, End, Identifier, Kind, Progress, Refusal, Request, Submission, TaskId, Usage},
 };
 use wasmtime::{
     Config, Engine, Instance, Module, Store, UpdateDeadline,
@@ -183,17 +181,13 @@ impl Through {
         })
         .unwrap();
         let bundle = Arc::new(Bundle {
-            manifest: Manifest {
-                id: BundleId::parse("test.bench").unwrap(),
-                version: "0.1.0".to_owned(),
-                component: PathBuf::from("bench.wasm"),
-                background_modes: Vec::new(),
-                permitted_identifiers: vec![Pattern::parse("test.bench.no-op").unwrap()],
-                directories: Vec::new(),
-                memory: None,
-            },
+            manifest: Manifest::parse(
+                "[bundle]\nid = \"test.bench\"\nversion = \"0.1.0\"\ncomponent = \"bench.wasm\"\n\
+                 [scheduling]\npermitted-identifiers = [\"test.bench.no-op\"]",
+            )
+            .unwrap(),
             digest: "bench".to_owned(),
-            grants: Vec::new(),
+            grants: Grants::default(),
         });
         Through {
             engine: Arc::new(engine),

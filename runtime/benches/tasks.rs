@@ -14,7 +14,7 @@ use std::{
 
 use futures_util::future::join_all;
 use idlewild::{
-    bundle::StateFolder,
+    bundle::{GrantOffer, StateFolder},
     clock::{Clock, SystemClock},
     conditions::{FixedProbe, Observer},
     config::Settings,
@@ -46,7 +46,7 @@ fn main() {
         let host = start(clock.clone(), &folder.path().join("state")).await;
         let shared = folder.path().join("shared");
         fs::create_dir(&shared).unwrap();
-        host.install(&bundle, &[("shared".to_owned(), shared)]).await.unwrap();
+        host.install(&bundle, &[GrantOffer::Directory { name: "shared".to_owned(), path: shared }]).await.unwrap();
         for submitters in SUBMITTERS {
             let rate = through(&host, &*clock, submitters).await;
             let ratio = rate * sync.as_secs_f64();

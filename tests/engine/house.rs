@@ -15,12 +15,12 @@ use std::{
 use cap_std::{ambient_authority, fs::Dir};
 use futures_util::future::BoxFuture;
 use idlewild::{
-    bundle::{Access, Bundle, DirectoryAsk, Grant, Manifest},
+    bundle::{Access, Bundle, DirectoryAsk, DirectoryGrant, Grants, Manifest},
     clock::{Clock, SystemClock},
-    engine::{Asker, ComponentError, Engine, EngineParts, EngineSettings, Launch, Services, WasmEngine},
+    engine::{Asker, ComponentError, Engine, EngineParts, EngineSettings, Launch, Services, WasmEngine, World},
     rules::{
-        Allowance, BackgroundMode, BundleId, End, Identifier, Kind, Pattern, Progress, Refusal, RefusalCode, Request,
-        RequestId, Submission, TaskId, Usage,
+        Allowance, End, Identifier, Kind, Pattern, Progress, Refusal, RefusalCode, Request, RequestId, Submission,
+        TaskId, Usage,
     },
 };
 use tempfile::TempDir;
@@ -39,7 +39,11 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 
 /// A component of the world whose `launch` is the core function `$launch` of `functions`: `(param i32 i32 i32 i32) (result i32)`.
 pub(crate) fn written(imports: &str, functions: &str) -> Vec<u8> {
-    let text = format!(
+    wat::parse_str(written_text(imports, functions)).expect("well-formed text")
+}
+
+pub(crate) fn written_text(imports: &str, functions: &str) -> String {
+    format!(
         r#"(component
             {imports}
             (core module $m
@@ -58,8 +62,7 @@ pub(crate) fn written(imports: &str, functions: &str) -> Vec<u8> {
             (instance $handler (export "launch" (func $launch)))
             (export "idlewild:background-tasks/registration@0.1.0" (instance $registration))
             (export "idlewild:background-tasks/handler@0.1.0" (instance $handler)))"#
-    );
-    wat::parse_str(text).expect("well-formed text")
+    )
 }
 
 /// What the scripted scheduler heard.
@@ -145,19 +148,35 @@ impl Services for Ear {
 
 /// An engine, its folders, and what its scheduler hears.
 pub(crate) struct House {
+    told: Told,
     pub(crate) engine: WasmEngine,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ear: Arc<Ear>,
     pub(crate) heard: Receiver<Heard>,
     pub(crate) state: TempDir,
-    pub(crate) grants: Vec<Grant>,
+    pub(crate) grants: Vec<DirectoryGrant>,
     next: u64,
     control: Runtime,
 }
 
 impl House {
+    /// A house for guests of the synchronous world.
     pub(crate) fn new() -> House {
-        House::with(EngineSettings::default(), tempfile::tempdir().expect("a temporary folder"))
+        House::of(World::Sync, EngineSettings::default())
+    }
+
+    /// A house for each world: what a story says holds in both.
+    pub(crate) fn both() -> impl Iterator<Item = House> {
+        House::both_with(EngineSettings::default())
+    }
+
+    pub(crate) fn both_with(settings: EngineSettings) -> impl Iterator<Item = House> {
+        [World::Sync, World::Async].into_iter().map(move |world| House::of(world, settings.clone()))
+    }
+
+    pub(crate) fn of(world: World, settings: EngineSettings) -> House {
+        let house = House::with(settings, tempfile::tempdir().expect("a temporary folder"));
+        House { told: Told(world), ..house }
     }
 
     pub(crate) fn with(settings: EngineSettings, state: TempDir) -> House {
@@ -187,7 +206,7 @@ impl House {
             checkpoints: Mutex::default(),
             fails_on_submit: AtomicBool::new(false),
         });
-        House { engine, clock, ear, heard, state, grants: Vec::new(), next: 1, control }
+        House { told: Told(World::Sync), engine, clock, ear, heard, state, grants: Vec::new(), next: 1, control }
     }
 
     /// Puts a component where the engine looks for it.
@@ -213,11 +232,20 @@ impl House {
 
     /// Launches a behaviour of the fixture.
     pub(crate) fn launch(&mut self, behaviour: &str, allowance: Allowance) -> TaskId {
-        if !self.state.path().join("components/behaviours.wasm").exists() {
-            self.install("behaviours", &guest("behaviours"));
+        let component = self.behaviours();
+        if !self.state.path().join(format!("components/{component}.wasm")).exists() {
+            self.install(component, &guest(component));
         }
         let input = b"some input".to_vec();
-        self.launch_of("behaviours", &format!("test.behaviours.{behaviour}"), input, allowance)
+        self.launch_of(component, &format!("test.behaviours.{behaviour}"), input, allowance)
+    }
+
+    /// The fixture of this house's world.
+    pub(crate) fn behaviours(&self) -> &'static str {
+        match self.told.0 {
+            World::Sync => "behaviours",
+            World::Async => "async_behaviours",
+        }
     }
 
     pub(crate) fn launch_of(&mut self, digest: &str, name: &str, input: Vec<u8>, allowance: Allowance) -> TaskId {
@@ -268,20 +296,28 @@ impl House {
     }
 
     fn bundle(&self, digest: &str) -> Arc<Bundle> {
-        let ask = |grant: &Grant| DirectoryAsk { name: grant.name.clone(), access: grant.access };
+        let manifest = Manifest::parse(
+            "[bundle]\nid = \"test.behaviours\"\nversion = \"0.1.0\"\ncomponent = \"behaviours.wasm\"\n\
+             [scheduling]\npermitted-identifiers = [\"test.behaviours.*\"]",
+        )
+        .expect("a good manifest");
+        let ask = |grant: &DirectoryGrant| DirectoryAsk { name: grant.name.clone(), access: grant.access };
         Arc::new(Bundle {
-            manifest: Manifest {
-                id: BundleId::parse("test.behaviours").expect("a good name"),
-                version: "0.1.0".to_owned(),
-                component: PathBuf::from("behaviours.wasm"),
-                background_modes: vec![BackgroundMode::Fetch, BackgroundMode::Processing],
-                permitted_identifiers: vec![Pattern::parse("test.behaviours.*").expect("a good pattern")],
-                directories: self.grants.iter().map(ask).collect(),
-                memory: None,
-            },
+            manifest: Manifest { directories: self.grants.iter().map(ask).collect(), ..manifest },
             digest: digest.to_owned(),
-            grants: self.grants.clone(),
+            grants: Grants { directories: self.grants.clone(), ..Grants::default() },
         })
+    }
+}
+
+/// Tells in which world a story failed.
+struct Told(World);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("this was in the world {}", self.0);
+        }
     }
 }
 
@@ -300,6 +336,6 @@ pub(crate) fn returned(text: &str) -> End {
     End::Returned(Ok(text.as_bytes().to_vec()))
 }
 
-pub(crate) fn grant(name: &str, access: Access, path: &Path) -> Grant {
-    Grant { name: name.to_owned(), access, path: path.to_owned() }
+pub(crate) fn grant(name: &str, access: Access, path: &Path) -> DirectoryGrant {
+    DirectoryGrant { name: name.to_owned(), access, path: path.to_owned() }
 }

@@ -1,13 +1,12 @@
 //! A scheduler in a box: manual clock, scripted engine, a database in memory, steps made by hand.
 
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use idlewild::{
-    bundle::{Bundle, Manifest},
+    bundle::{Bundle, Grants, Manifest},
     clock::{Clock, ManualClock, Until},
     conditions::{FixedProbe, Observer},
     rules::*,
@@ -62,17 +61,13 @@ pub fn policy(profile: Profile) -> Policy {
 /// A bundle that permits `patterns` and both background modes.
 pub fn bundle(name: &str, patterns: &[&str]) -> Arc<Bundle> {
     Arc::new(Bundle {
-        manifest: Manifest {
-            id: bundle_id(name),
-            version: "1.0.0".to_owned(),
-            component: PathBuf::from("guest.wasm"),
-            background_modes: BackgroundMode::ALL.to_vec(),
-            permitted_identifiers: patterns.iter().map(|pattern| Pattern::parse(pattern).unwrap()).collect(),
-            directories: Vec::new(),
-            memory: None,
-        },
+        manifest: Manifest::parse(&format!(
+            "[bundle]\nid = \"{name}\"\nversion = \"1.0.0\"\ncomponent = \"guest.wasm\"\n\
+             [scheduling]\npermitted-identifiers = {patterns:?}"
+        ))
+        .unwrap(),
         digest: "0".repeat(64),
-        grants: Vec::new(),
+        grants: Grants::default(),
     })
 }
 

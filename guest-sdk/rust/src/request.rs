@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::bindings::idlewild::background_tasks::{scheduler as host, types};
+use crate::bindings::imported::idlewild::background_tasks::{scheduler as host, types};
 
 /// What a bundle asks the host to run. Made by one of the four constructors, with every option neutral, and refined from there;
 /// options that only some kinds have are only there for those.

@@ -1,32 +1,39 @@
 //! The running task, as its handler sees it.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::{
     Kind,
-    bindings::idlewild::background_tasks::{task as host, types},
+    bindings::imported::idlewild::background_tasks::{task as host, types},
 };
 
 /// The running task: what it was asked for, what it may still use, and what it tells the host.
-#[derive(Debug)]
+/// Clones speak of the same task.
+#[derive(Debug, Clone)]
 pub struct Task {
+    launched: Arc<Launched>,
+}
+
+/// What the handler was launched with.
+#[derive(Debug)]
+struct Launched {
     identifier: String,
     input: Vec<u8>,
 }
 
 impl Task {
     pub(crate) fn new(identifier: String, input: Vec<u8>) -> Task {
-        Task { identifier, input }
+        Task { launched: Arc::new(Launched { identifier, input }) }
     }
 
     /// The identifier that was requested: for a wildcard handler, the whole name.
     pub fn identifier(&self) -> &str {
-        &self.identifier
+        &self.launched.identifier
     }
 
     /// The bytes given with the request.
     pub fn input(&self) -> &[u8] {
-        &self.input
+        &self.launched.input
     }
 
     /// The number the host gave this task.

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{Access, ManifestError};
+use super::{Access, ManifestError, Origin, OriginError};
 use crate::rules::{BundleId, Pattern};
 
 /// Why a bundle was not taken. Nothing was changed.
@@ -42,14 +42,21 @@ pub enum BundleError {
     )]
     NoHandler { pattern: Pattern },
 
-    #[error("`{text}` is no grant; say NAME=PATH, such as gallery=/home/ada/Pictures")]
-    GrantForm { text: String },
-    #[error("{bundle} asks for no folder named `{name}`; {mend}")]
-    NotAsked { bundle: BundleId, name: String, mend: String },
-    #[error("{bundle} asks to {access} a folder named `{name}`; give it one with --grant {name}=PATH", access = access.as_str())]
-    NotGranted { bundle: BundleId, name: String, access: Access },
-    #[error("`{name}` is granted twice; keep one --grant {name}=PATH")]
-    GrantedTwice { name: String },
+    #[error("`{text}` is no grant; say {wanted}")]
+    GrantForm { text: String, wanted: &'static str },
+    #[error("{error}")]
+    GrantOrigin {
+        #[source]
+        error: OriginError,
+    },
+    #[error("{bundle} does not ask for {noun} named `{name}`; {mend}")]
+    NotAsked { bundle: BundleId, noun: &'static str, name: String, mend: String },
+    #[error("`{name}` is granted twice; keep one {option}")]
+    GrantedTwice { name: String, option: String },
+    #[error("nothing named `{name}` is granted: {mend}")]
+    NotRevocable { name: String, mend: String },
+    #[error("the secret `{name}` cannot be bound to {origin}: {bundle} does not ask to speak to it")]
+    SecretBoundElsewhere { bundle: BundleId, name: String, origin: Origin },
     #[error("cannot grant {name}={}: {error}; check the path", path.display())]
     GrantPath {
         name: String,

@@ -1,21 +1,21 @@
 //! What can be deployed: manifest, digest, grants, and what is installed below the state folder. It never runs a component.
 
-use std::path::PathBuf;
-
 use crate::rules::BundleId;
 
 mod error;
 mod folder;
 mod grants;
 mod manifest;
+mod origin;
 mod registration;
 mod state;
 mod tree;
 
 pub use error::BundleError;
 pub use folder::{COMPONENT_LIMIT, Offer, read_folder};
-pub use grants::{bind, parse_grant};
+pub use grants::{Ask, DirectoryGrant, GrantOffer, Grants, HttpGrant, SecretGrant, SecretHeader, SecretSource, bind};
 pub use manifest::{DirectoryAsk, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestError, Place};
+pub use origin::{Origin, OriginError, Scheme};
 pub use registration::check_registration;
 pub use state::{StateError, StateFolder};
 pub use tree::remove_tree;
@@ -26,7 +26,7 @@ pub struct Bundle {
     pub manifest: Manifest,
     /// SHA-256 over manifest and component, in lower-case hexadecimal.
     pub digest: String,
-    pub grants: Vec<Grant>,
+    pub grants: Grants,
 }
 
 impl Bundle {
@@ -55,12 +55,4 @@ impl Access {
     pub fn parse(word: &str) -> Option<Access> {
         Access::ALL.iter().copied().find(|access| access.as_str() == word)
     }
-}
-
-/// A name a bundle asked for, bound by the operator to a real folder. The guest sees it as `/NAME`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    pub name: String,
-    pub access: Access,
-    pub path: PathBuf,
 }

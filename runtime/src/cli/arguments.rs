@@ -14,7 +14,7 @@ use clap::{
 
 use crate::{
     api::wire::FromText,
-    daemon,
+    daemon::{self, GrantOffer},
     rules::{BundleId, Condition, Identifier, KindName, Priority, Timestamp},
 };
 
@@ -133,9 +133,8 @@ pub(super) struct Serve {
     /// Bundles to install first: folders that hold an idlewild.toml
     #[arg(value_name = "BUNDLE")]
     pub(super) bundles: Vec<PathBuf>,
-    /// Give the bundles that ask for the folder NAME the folder PATH
-    #[arg(long = "grant", value_name = "NAME=PATH", value_parser = grant)]
-    pub(super) grants: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    pub(super) grants: GrantOptions,
     /// State a condition instead of reading it from the machine: network, external-power, idle, each also with no-
     #[arg(long = "assume", value_name = "CONDITION", value_parser = daemon::parse_assumption)]
     pub(super) assumptions: Vec<(Condition, bool)>,
@@ -149,9 +148,37 @@ pub(super) struct Install {
     /// The bundle's folder, or its idlewild.toml
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
-    /// Give the bundle the folder PATH as the NAME it asks for
-    #[arg(long = "grant", value_name = "NAME=PATH", value_parser = grant)]
-    pub(super) grants: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    pub(super) grants: GrantOptions,
+}
+
+/// What the operator gives of what bundles ask for. Each may be given again.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Grants")]
+pub(super) struct GrantOptions {
+    /// The folder PATH as the NAME it asks for
+    #[arg(long = "grant", value_name = "NAME=PATH", value_parser = directory)]
+    directories: Vec<GrantOffer>,
+    /// Requests to ORIGIN, such as https://photos.example.com, at public addresses
+    #[arg(long = "allow", value_name = "ORIGIN", value_parser = |text: &str| GrantOffer::parse_http(text, false))]
+    origins: Vec<GrantOffer>,
+    /// Requests to ORIGIN, also where its name leads to a private, loopback or link-local address
+    #[arg(long = "allow-private", value_name = "ORIGIN", value_parser = |text: &str| GrantOffer::parse_http(text, true))]
+    private_origins: Vec<GrantOffer>,
+    /// The configuration NAME, which the guest sees as an environment variable
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = GrantOffer::parse_config)]
+    config: Vec<GrantOffer>,
+    /// The secret NAME from a file, or from credential:CREDENTIAL of the service manager; with
+    /// ,header=HEADER,origin=ORIGIN behind it the guest never sees it
+    #[arg(long = "secret", value_name = "NAME=FILE", value_parser = secret)]
+    secrets: Vec<GrantOffer>,
+}
+
+impl GrantOptions {
+    pub(super) fn offers(self) -> Vec<GrantOffer> {
+        let GrantOptions { directories, origins, private_origins, config, secrets } = self;
+        [directories, origins, private_origins, config, secrets].concat()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -280,9 +307,12 @@ pub(super) struct Conditions {
     pub(super) statements: Vec<(Condition, Option<bool>)>,
 }
 
-fn grant(text: &str) -> anyhow::Result<(String, PathBuf)> {
-    let (name, path) = daemon::parse_grant(text)?;
-    Ok((name, path::absolute(path)?))
+fn directory(text: &str) -> anyhow::Result<GrantOffer> {
+    Ok(GrantOffer::parse_directory(text)?.with_absolute_path()?)
+}
+
+fn secret(text: &str) -> anyhow::Result<GrantOffer> {
+    Ok(GrantOffer::parse_secret(text)?.with_absolute_path()?)
 }
 
 fn limit(text: &str) -> Result<usize, String> {

@@ -17,7 +17,7 @@ const IDENTIFIERS_SHOWN: usize = 4;
 pub(super) async fn install(client: &Client, out: &mut Output, command: Install) -> anyhow::Result<()> {
     let Install { path, grants } = command;
     let path = path::absolute(&path).with_context(|| format!("bundle {}", path.display()))?;
-    let grants = grants.into_iter().map(|(name, path)| wire::GrantedPath { name, path }).collect();
+    let grants = grants.offers().into_iter().map(wire::GrantOffer::from).collect();
     let installed: wire::Installed = client.post("/v1/bundles", &wire::Install { path, grants }).await?;
     if out.json {
         return out.object(&installed);
@@ -56,8 +56,7 @@ fn row(bundle: &wire::Bundle) -> [String; 6] {
     let wire::Bundle { bundle, version, digest: _, identifiers, grants, pending, running } = bundle;
     let id = bundle.to_string();
     let identifiers: Vec<_> = identifiers.iter().map(|identifier| short(identifier, &id)).collect();
-    let grants: Vec<_> =
-        grants.iter().map(|grant| format!("{}={} ({})", grant.name, grant.path, grant.access)).collect();
+    let grants: Vec<_> = grants.iter().map(human::grant).collect();
     let identifiers = match identifiers.len().checked_sub(IDENTIFIERS_SHOWN) {
         None | Some(0) => identifiers.join(" "),
         Some(more) => format!("{} and {more} more", identifiers[..IDENTIFIERS_SHOWN].join(" ")),

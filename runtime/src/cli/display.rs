@@ -219,11 +219,7 @@ fn announce(notice: &Notice) -> Vec<String> {
         Notice::Ready { bundles: [] } => vec!["ready, with no bundle installed".to_owned()],
         Notice::Ready { bundles } => {
             let shown = |bundle: &wire::Bundle| {
-                let grants: String = bundle
-                    .grants
-                    .iter()
-                    .map(|grant| format!(", {}={} ({})", grant.name, grant.path, grant.access))
-                    .collect();
+                let grants: String = bundle.grants.iter().map(|grant| format!(", {}", human::grant(grant))).collect();
                 format!("ready with {} {}{grants}", bundle.bundle, bundle.version)
             };
             bundles.iter().map(shown).collect()

@@ -4,7 +4,7 @@ use bytesize::ByteSize;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::{
-    api::wire::{Progress, Text, Usage},
+    api::wire::{self, Progress, Text, Usage},
     rules::Timestamp,
 };
 
@@ -83,6 +83,24 @@ pub(super) fn parse_length(text: &str) -> Result<SignedDuration, String> {
     match length.is_negative() {
         true => Err(format!("`{text}` lies in the past")),
         false => Ok(length),
+    }
+}
+
+/// What a bundle was given, in a few words.
+pub(super) fn grant(grant: &wire::Grant) -> String {
+    match grant {
+        wire::Grant::Directory { name, access, path } => format!("{name}={path} ({access})"),
+        wire::Grant::Http { origin, private: false } => origin.clone(),
+        wire::Grant::Http { origin, private: true } => format!("{origin} (private)"),
+        wire::Grant::Config { name, value } => format!("{name}={value}"),
+        wire::Grant::Secret { name, source, header } => {
+            let source = match source {
+                wire::SecretSource::File(path) => path.display().to_string(),
+                wire::SecretSource::Credential(credential) => format!("credential {credential}"),
+            };
+            let header = header.as_ref().map(|header| format!(", only to {} as {}", header.origin, header.name));
+            format!("{name} from {source}{}", header.unwrap_or_default())
+        }
     }
 }
 

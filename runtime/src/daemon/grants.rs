@@ -1,32 +1,33 @@
-//! Which of the grants given to `serve` go to which bundle: each goes to whoever asks for its name.
+//! Which of the grants given to `serve` go to which bundle: each goes to whoever asks for it.
 
 use std::path::{self, PathBuf};
 
 use anyhow::Context as _;
 
 use super::parts;
+use crate::bundle::{Ask, GrantOffer};
 
 /// A bundle to install and the grants that are its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub source: PathBuf,
-    pub grants: Vec<(String, PathBuf)>,
+    pub grants: Vec<GrantOffer>,
 }
 
 /// What a bundle asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ask {
+pub(super) struct Asks {
     pub(super) bundle: String,
-    pub(super) directories: Vec<String>,
+    pub(super) asks: Vec<Ask>,
 }
 
 /// Reads the bundles and deals out the grants, before anything is opened or changed.
 /// Errors: a bundle that cannot be read, one named twice, a grant nobody asks for, one given twice.
-pub fn plan(bundles: &[PathBuf], grants: &[(String, PathBuf)]) -> anyhow::Result<Vec<Plan>> {
+pub fn plan(bundles: &[PathBuf], grants: &[GrantOffer]) -> anyhow::Result<Vec<Plan>> {
     let read = |source: &PathBuf| {
         let source = path::absolute(source).with_context(|| format!("bundle {}", source.display()))?;
-        let ask = parts::ask(&source)?;
-        Ok((source, ask))
+        let asks = parts::asks(&source)?;
+        Ok((source, asks))
     };
     let (sources, asks): (Vec<_>, Vec<_>) =
         bundles.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?.into_iter().unzip();
@@ -35,64 +36,74 @@ pub fn plan(bundles: &[PathBuf], grants: &[(String, PathBuf)]) -> anyhow::Result
 }
 
 /// The grants of each bundle, in the bundles' order.
-fn deal(asks: &[Ask], grants: &[(String, PathBuf)]) -> anyhow::Result<Vec<Vec<(String, PathBuf)>>> {
-    for (i, ask) in asks.iter().enumerate() {
-        if asks[..i].iter().any(|earlier| earlier.bundle == ask.bundle) {
-            anyhow::bail!("the bundle {} is given twice: leave one out", ask.bundle);
+fn deal(bundles: &[Asks], grants: &[GrantOffer]) -> anyhow::Result<Vec<Vec<GrantOffer>>> {
+    for (i, asks) in bundles.iter().enumerate() {
+        if bundles[..i].iter().any(|earlier| earlier.bundle == asks.bundle) {
+            anyhow::bail!("the bundle {} is given twice: leave one out", asks.bundle);
         }
     }
-    for (i, (name, _)) in grants.iter().enumerate() {
-        if grants[..i].iter().any(|(earlier, _)| earlier == name) {
+    for (i, grant) in grants.iter().enumerate() {
+        let name = grant.name();
+        if grants[..i].iter().any(|earlier| earlier.name() == name) {
             anyhow::bail!("`{name}` is granted twice: leave one out");
         }
-        if !asks.iter().any(|ask| ask.directories.contains(name)) {
-            anyhow::bail!("no bundle given here asks for a folder named `{name}`: {}", asked(asks));
+        if !bundles.iter().any(|asks| asks.asks.iter().any(|ask| grant.answers(ask))) {
+            anyhow::bail!("no bundle given here asks for {} named `{name}`: {}", grant.noun(), asked(bundles, grant));
         }
     }
-    let own = |ask: &Ask| grants.iter().filter(|(name, _)| ask.directories.contains(name)).cloned().collect();
-    Ok(asks.iter().map(own).collect())
+    let own = |asks: &Asks| {
+        let answers = |grant: &&GrantOffer| asks.asks.iter().any(|ask| grant.answers(ask));
+        grants.iter().filter(answers).cloned().collect()
+    };
+    Ok(bundles.iter().map(own).collect())
 }
 
-fn asked(asks: &[Ask]) -> String {
-    if asks.is_empty() {
+fn asked(bundles: &[Asks], grant: &GrantOffer) -> String {
+    if bundles.is_empty() {
         return "name the bundle to install with it".to_owned();
     }
-    let one = |ask: &Ask| match ask.directories.as_slice() {
-        [] => format!("{} asks for none", ask.bundle),
-        names => format!("{} asks for {}", ask.bundle, names.join(", ")),
+    let one = |asks: &Asks| {
+        let names: Vec<_> = asks.asks.iter().filter(|ask| grant.is_of_its_sort(ask)).map(|ask| ask.name()).collect();
+        match names.as_slice() {
+            [] => format!("{} asks for none", asks.bundle),
+            names => format!("{} asks for {}", asks.bundle, names.join(", ")),
+        }
     };
-    asks.iter().map(one).collect::<Vec<_>>().join("; ")
+    bundles.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::{Access, DirectoryAsk};
 
-    fn ask(bundle: &str, directories: &[&str]) -> Ask {
-        Ask { bundle: bundle.to_owned(), directories: directories.iter().map(|name| (*name).to_owned()).collect() }
+    fn asks(bundle: &str, directories: &[&str]) -> Asks {
+        let ask = |name: &&str| Ask::Directory(DirectoryAsk { name: (*name).to_owned(), access: Access::Read });
+        Asks { bundle: bundle.to_owned(), asks: directories.iter().map(ask).collect() }
     }
 
-    fn grant(name: &str) -> (String, PathBuf) {
-        (name.to_owned(), PathBuf::from(format!("/folders/{name}")))
+    fn grant(name: &str) -> GrantOffer {
+        GrantOffer::Directory { name: name.to_owned(), path: PathBuf::from(format!("/folders/{name}")) }
     }
 
     #[test]
     fn each_grant_goes_to_every_bundle_that_asks_for_its_name() {
-        let asks = [
-            ask("com.example.a", &["gallery", "album"]),
-            ask("com.example.b", &["gallery"]),
-            ask("com.example.c", &[]),
+        let bundles = [
+            asks("com.example.a", &["gallery", "album"]),
+            asks("com.example.b", &["gallery"]),
+            asks("com.example.c", &[]),
         ];
-        let dealt = deal(&asks, &[grant("gallery"), grant("album")]).unwrap();
+        let dealt = deal(&bundles, &[grant("gallery"), grant("album")]).unwrap();
         assert_eq!(dealt, [vec![grant("gallery"), grant("album")], vec![grant("gallery")], vec![]]);
     }
 
     #[test]
     fn what_cannot_be_dealt_is_named_with_what_is_asked_for() {
-        let asks = [ask("com.example.a", &["gallery", "album"]), ask("com.example.b", &[])];
+        let bundles = [asks("com.example.a", &["gallery", "album"]), asks("com.example.b", &[])];
+        let origin = GrantOffer::parse_http("https://a.example", false).unwrap();
         let cases = [
             (
-                &asks[..],
+                &bundles[..],
                 vec![grant("galery")],
                 "no bundle given here asks for a folder named `galery`: com.example.a asks for gallery, album; \
                  com.example.b asks for none",
@@ -102,11 +113,20 @@ mod tests {
                 vec![grant("album")],
                 "no bundle given here asks for a folder named `album`: name the bundle to install with it",
             ),
-            (&asks, vec![grant("album"), grant("album")], "`album` is granted twice: leave one out"),
-            (&[asks[0].clone(), asks[0].clone()], vec![], "the bundle com.example.a is given twice: leave one out"),
+            (
+                &bundles[1..],
+                vec![origin],
+                "no bundle given here asks for an origin named `https://a.example`: com.example.b asks for none",
+            ),
+            (&bundles, vec![grant("album"), grant("album")], "`album` is granted twice: leave one out"),
+            (
+                &[bundles[0].clone(), bundles[0].clone()],
+                vec![],
+                "the bundle com.example.a is given twice: leave one out",
+            ),
         ];
-        for (asks, grants, message) in cases {
-            assert_eq!(deal(asks, &grants).unwrap_err().to_string(), message);
+        for (bundles, grants, message) in cases {
+            assert_eq!(deal(bundles, &grants).unwrap_err().to_string(), message);
         }
     }
 }

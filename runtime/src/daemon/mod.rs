@@ -22,8 +22,9 @@ use crate::{
     rules::Condition,
 };
 
+pub use crate::bundle::GrantOffer;
 pub use grants::{Plan, plan};
-pub use parts::{now, parse_assumption, parse_grant, state_folder};
+pub use parts::{now, parse_assumption, state_folder};
 pub use reach::{Reached, reach};
 
 /// How long the server may take to finish what clients asked before the host ends all the same.

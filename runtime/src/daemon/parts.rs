@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{DaemonOptions, grants::Ask};
+use super::{DaemonOptions, grants::Asks};
 use crate::{
     api::wire,
     bundle::{self, StateFolder},
@@ -21,7 +21,7 @@ use crate::{
     store::{Sqlite, Store},
 };
 
-pub use crate::{bundle::parse_grant, conditions::parse_assumption};
+pub use crate::conditions::parse_assumption;
 
 /// What a daemon is built around.
 pub(super) struct Parts {
@@ -123,8 +123,7 @@ pub fn now() -> Timestamp {
 }
 
 /// Reads what the bundle at `source` asks for.
-pub(super) fn ask(source: &Path) -> anyhow::Result<Ask> {
+pub(super) fn asks(source: &Path) -> anyhow::Result<Asks> {
     let manifest = bundle::read_folder(source)?.manifest;
-    let directories = manifest.directories.into_iter().map(|ask| ask.name).collect();
-    Ok(Ask { bundle: manifest.id.to_string(), directories })
+    Ok(Asks { bundle: manifest.id.to_string(), asks: manifest.asks() })
 }

@@ -21,7 +21,7 @@ use super::{
     quota::{Account, Accounts, Folder, FolderParts, Quota},
 };
 use crate::{
-    bundle::{Access, Bundle, Grant, remove_tree},
+    bundle::{Access, Bundle, DirectoryGrant, Manifest, remove_tree},
     clock::Clock,
 };
 
@@ -41,7 +41,7 @@ pub(super) struct Places {
 pub(super) struct Folders {
     places: Arc<Places>,
     bundle: Arc<Bundle>,
-    grants: Vec<(Grant, Dir)>,
+    grants: Vec<(DirectoryGrant, Dir)>,
     scratch: Scratch,
     log: Log,
 }
@@ -66,7 +66,7 @@ impl Folders {
         scratch: Scratch,
         log: Log,
     ) -> Result<Folders, String> {
-        let grants = bundle.grants.iter().map(open_grant).collect::<Result<_, _>>()?;
+        let grants = bundle.grants.directories.iter().map(open_grant).collect::<Result<_, _>>()?;
         Ok(Folders { places: places.clone(), bundle: bundle.clone(), grants, scratch, log })
     }
 
@@ -87,8 +87,10 @@ impl Folders {
         let tmp = self.scratch.create().map_err(|error| wasmtime::format_err!("`/tmp` cannot be made: {error}"))?;
         builder.preopened_dir(handle_path(&tmp), "/tmp", FsPerms::ReadWrite)?;
         let account = self.places.accounts.of(id, &data)?;
-        let data = self.quoted("/data", data, account, self.places.data_quota);
-        let tmp = self.quoted("/tmp", tmp, self.scratch.account.clone(), self.places.tmp_quota);
+        let Manifest { data: data_limit, tmp: tmp_limit, .. } = &self.bundle.manifest;
+        let data = self.quoted("/data", data, account, self.places.data_quota.lowered(*data_limit));
+        let tmp =
+            self.quoted("/tmp", tmp, self.scratch.account.clone(), self.places.tmp_quota.lowered(*tmp_limit));
         Ok((builder.build().filesystem().clone(), vec![data, tmp]))
     }
 
@@ -144,7 +146,7 @@ impl Scratch {
     }
 }
 
-fn open_grant(grant: &Grant) -> Result<(Grant, Dir), String> {
+fn open_grant(grant: &DirectoryGrant) -> Result<(DirectoryGrant, Dir), String> {
     let folder = Dir::open_ambient_dir(&grant.path, ambient_authority()).map_err(|error| {
         format!("the folder granted as `{}`, {}, cannot be opened: {error}", grant.name, grant.path.display())
     })?;

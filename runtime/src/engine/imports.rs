@@ -4,19 +4,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use wasmtime::{UpdateDeadline, bail, component::ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, filesystem::WasiFilesystemCtxView};
+use wasmtime::{
+    UpdateDeadline, bail,
+    component::{Accessor, HasSelf, Resource, ResourceTable},
+};
+use wasmtime_wasi::{
+    WasiCtx, WasiCtxView, WasiView, async_trait,
+    filesystem::WasiFilesystemCtxView,
+    p2::{DynPollable, Pollable, subscribe},
+};
 
 use crate::{
     clock::Clock,
-    rules::{BundleId, Identifier, Kind, Progress, TaskId},
+    rules::{BundleId, Identifier, Kind, Progress, Refusal, RefusalCode, Request, TaskId},
 };
 
 use super::{
     Asker, Services,
     contract::{
-        kind_to_guest, milliseconds, reason_to_guest, refusal_to_guest, request_from_guest, request_to_guest,
-        scheduler, task, types,
+        expiration, kind_to_guest, milliseconds, reason_to_guest, refusal_to_guest, request_from_guest,
+        request_to_guest, scheduler, task, types,
     },
     deadlines::{Deadlines, Due},
     log::Log,
@@ -31,11 +38,19 @@ pub(super) struct Guest {
     wasi: WasiCtx,
     table: ResourceTable,
     files: Files,
+    title_limit: usize,
+    submissions: Submissions,
     clock: Arc<dyn Clock>,
     deadlines: Arc<Deadlines>,
     watch: Arc<Watch>,
     pub(super) fuel: FuelMeter,
     pub(super) bounds: Bounds,
+}
+
+/// How many requests a call may submit, and did.
+struct Submissions {
+    most: u32,
+    made: u32,
 }
 
 /// Which export runs, and on whose behalf.
@@ -63,6 +78,9 @@ pub(super) struct GuestParts {
     /// How many files, streams and the like it may hold open at once.
     pub(super) handles: usize,
     pub(super) files: Files,
+    pub(super) title_limit: usize,
+    /// How many requests it may submit.
+    pub(super) submissions: u32,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadlines: Arc<Deadlines>,
     pub(super) watch: Arc<Watch>,
@@ -72,11 +90,12 @@ pub(super) struct GuestParts {
 
 impl Guest {
     pub(super) fn new(parts: GuestParts) -> Guest {
-        let GuestParts { role, log, handles, files, clock, deadlines, watch, fuel, bounds } = parts;
+        let GuestParts { role, log, handles, files, title_limit, submissions, clock, deadlines, watch, fuel, bounds } = parts;
         let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log).build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles);
-        Guest { role, wasi, table, files, clock, deadlines, watch, fuel, bounds }
+        let submissions = Submissions { most: submissions, made: 0 };
+        Guest { role, wasi, table, files, title_limit, submissions, clock, deadlines, watch, fuel, bounds }
     }
 
     /// The guest's files, for `wasi:filesystem`.
@@ -111,15 +130,45 @@ impl Guest {
         }
     }
 
-    /// The running task. Traps outside `launch`.
+    /// The running task. Traps outside `launch`, naming the function.
     fn launched(&self, function: &str) -> wasmtime::Result<&Launched> {
         match &self.role {
             Role::Launched(launched) => Ok(launched),
-            Role::Registering => bail!("task.{function} was called in register, where no task runs: call it in launch"),
+            Role::Registering => bail!("{function} was called in register, where no task runs: call it in launch"),
             Role::Activating { .. } => {
-                bail!("task.{function} was called in activate, where no task runs: call it in launch")
+                bail!("{function} was called in activate, where no task runs: call it in launch")
             }
         }
+    }
+
+    /// The end of the task, as something to wait for beside other things.
+    pub(super) fn subscribe(&mut self) -> wasmtime::Result<Resource<DynPollable>> {
+        self.launched("expiration-poll.subscribe")?;
+        let ending = self.table.push(Expiration(self.watch.clone()))?;
+        subscribe(&mut self.table, ending)
+    }
+}
+
+impl Submissions {
+    /// Lets a request pass while there are not too many.
+    fn add(&mut self, request: Request) -> Result<Request, Refusal> {
+        let Submissions { most, made } = self;
+        if made >= most {
+            let message = format!("one launch may submit {most} requests, and this one has: submit the next from another");
+            return Err(Refusal { code: RefusalCode::TooManyPendingTaskRequests, message });
+        }
+        *made += 1;
+        Ok(request)
+    }
+}
+
+/// A task's expiration as a thing of `wasi:io/poll`.
+struct Expiration(Arc<Watch>);
+
+#[async_trait]
+impl Pollable for Expiration {
+    async fn ready(&mut self) {
+        self.0.expired().await;
     }
 }
 
@@ -137,7 +186,9 @@ impl scheduler::Host for Guest {
         request: types::Request,
     ) -> wasmtime::Result<Result<types::Submission, types::SubmitError>> {
         let (asker, services) = self.asker("submit")?;
-        let request = match request_from_guest(request) {
+        let services = services.clone();
+        let request = request_from_guest(request, self.title_limit).and_then(|request| self.submissions.add(request));
+        let request = match request {
             Ok(request) => request,
             Err(refusal) => return Ok(Err(refusal_to_guest(refusal))),
         };
@@ -177,22 +228,35 @@ impl scheduler::Host for Guest {
     }
 }
 
+impl expiration::Host for Guest {}
+
+/// It holds nothing of the store while it waits, so that the guest goes on with its other work.
+impl<T: Send> expiration::HostWithStore<T> for HasSelf<Guest> {
+    async fn wait(accessor: &Accessor<T, HasSelf<Guest>>) -> wasmtime::Result<types::ExpirationReason> {
+        let watch = accessor.with(|mut access| {
+            let guest = access.get();
+            guest.launched("expiration.wait").map(|_| guest.watch.clone())
+        })?;
+        Ok(reason_to_guest(watch.expired().await))
+    }
+}
+
 impl task::Host for Guest {
     fn id(&mut self) -> wasmtime::Result<String> {
-        Ok(self.launched("id")?.task.to_string())
+        Ok(self.launched("task.id")?.task.to_string())
     }
 
     fn kind(&mut self) -> wasmtime::Result<types::TaskKind> {
-        Ok(kind_to_guest(&self.launched("kind")?.kind))
+        Ok(kind_to_guest(&self.launched("task.kind")?.kind))
     }
 
     fn attempt(&mut self) -> wasmtime::Result<u32> {
-        Ok(self.launched("attempt")?.attempt)
+        Ok(self.launched("task.attempt")?.attempt)
     }
 
     /// Until it will be asked to stop; once it was asked, until it is stopped.
     fn time_remaining(&mut self) -> wasmtime::Result<Option<u64>> {
-        let expires_at = self.launched("time-remaining")?.expires_at;
+        let expires_at = self.launched("task.time-remaining")?.expires_at;
         let until = if self.watch.expiration().is_some() { self.watch.stop_at() } else { expires_at };
         let now = self.clock.now().uptime;
         Ok(until.map(|until| milliseconds(until.saturating_sub(now))))
@@ -200,18 +264,18 @@ impl task::Host for Guest {
 
     /// As of the last reading; the linker puts a reading before it.
     fn fuel_remaining(&mut self) -> wasmtime::Result<u64> {
-        self.launched("fuel-remaining")?;
+        self.launched("task.fuel-remaining")?;
         Ok(self.fuel.remaining())
     }
 
     fn expiration(&mut self) -> wasmtime::Result<Option<types::ExpirationReason>> {
-        self.launched("expiration")?;
+        self.launched("task.expiration")?;
         Ok(self.watch.expiration().map(reason_to_guest))
     }
 
     /// More completed than there is counts as all of it; a total of 0 means that it is not known.
     fn set_progress(&mut self, completed: u64, total: u64) -> wasmtime::Result<()> {
-        self.launched("set-progress")?;
+        self.launched("task.set-progress")?;
         let completed = if total == 0 { completed } else { completed.min(total) };
         let progress = Progress { completed, total };
         if let Some(due) = self.watch.report(self.clock.now().uptime, progress) {
@@ -220,19 +284,20 @@ impl task::Host for Guest {
         Ok(())
     }
 
-    /// Titles belong to continued tasks; nobody reads those of other kinds, and no one follows continued ones yet.
+    /// Titles belong to continued tasks; nobody reads those of other kinds, and no one follows continued ones yet. So none is
+    /// kept, however long.
     fn update_title(&mut self, _title: String, _subtitle: String) -> wasmtime::Result<()> {
-        self.launched("update-title")?;
+        self.launched("task.update-title")?;
         Ok(())
     }
 
     async fn checkpoint(&mut self) -> wasmtime::Result<Option<Vec<u8>>> {
-        let launched = self.launched("checkpoint")?;
+        let launched = self.launched("task.checkpoint")?;
         Ok(launched.services.checkpoint(launched.task).await)
     }
 
     async fn save_checkpoint(&mut self, checkpoint: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
-        let launched = self.launched("save-checkpoint")?;
+        let launched = self.launched("task.save-checkpoint")?;
         Ok(launched.services.save_checkpoint(launched.task, checkpoint).await)
     }
 }

@@ -28,6 +28,12 @@ pub struct EngineSettings {
     pub trap_limit: usize,
     /// Bytes one call between guest and host may copy out of the guest.
     pub hostcall_fuel: usize,
+    /// Bytes of stack that a guest's calls may use, beside what its toolchain keeps in its memory.
+    pub stack: usize,
+    /// Requests one launch, or one `activate`, may submit.
+    pub submissions: u32,
+    /// Bytes of a title or subtitle that are kept; the rest is cut.
+    pub title_limit: usize,
     /// Core instances of one task. Python's toolchain makes 14.
     pub core_instances: u32,
     /// Tables of one task.
@@ -50,6 +56,9 @@ pub struct EngineSettings {
     pub tmp_entries: u64,
     /// How old the count of a folder must be before a change that does not fit causes a new one.
     pub recount_after: Duration,
+    /// Everything one task's components may hold a handle of at once: the above, each other's things, and the calls, streams
+    /// and futures of the asynchronous world.
+    pub component_handles: usize,
     /// Threads for what guests' file operations block on.
     pub blocking_threads: usize,
     /// The shortest time between two reports of a task's progress. A report in between waits; the last one always arrives.
@@ -78,6 +87,9 @@ impl Default for EngineSettings {
             failure_limit: 64 << 10,
             trap_limit: 4 << 10,
             hostcall_fuel: 2 << 20,
+            stack: 512 << 10,
+            submissions: 1_000,
+            title_limit: 256,
             core_instances: 16,
             tables: 4,
             memories: 2,
@@ -89,6 +101,7 @@ impl Default for EngineSettings {
             tmp_bytes: 256 << 20,
             tmp_entries: 10_000,
             recount_after: Duration::from_secs(10),
+            component_handles: 4096,
             blocking_threads: 16,
             progress_interval: Duration::from_millis(100),
             register_time: Duration::from_secs(5),

@@ -1,41 +1,29 @@
 //! Bundles come and go. Everything is checked before anything is kept; what is kept is one row, written in one commit.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::{BundleView, Host, HostError, Installed, Uninstalled};
+use super::{BundleView, Host, HostError, Installed, Uninstalled, kept_grants};
 use crate::{
-    bundle::{self, Access, Bundle, Grant, Manifest, Offer},
+    bundle::{self, Bundle, GrantOffer, Grants, Manifest, Offer},
     rules::{BundleId, Happening, KindName, Pattern, What},
     scheduler::Event,
     store::{BundleRow, StoreError},
 };
 
-/// A grant as the database keeps it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoredGrant {
-    name: String,
-    access: String,
-    path: PathBuf,
-}
-
 impl Host {
-    /// Installs the bundle in `source` (a folder, or its `idlewild.toml`), binding each `(name, folder)`. Atomic: after an
-    /// error everything is as before.
-    pub async fn install(&self, source: &Path, grants: &[(String, PathBuf)]) -> Result<Installed, HostError> {
+    /// Installs the bundle in `source` (a folder, or its `idlewild.toml`) with what it is given of what it asks for. Atomic:
+    /// after an error everything is as before.
+    pub async fn install(&self, source: &Path, offered: &[GrantOffer]) -> Result<Installed, HostError> {
         let _one_at_a_time = self.inner.installing.lock().await;
         let offer = bundle::read_folder(source)?;
-        let grants = bundle::bind(&offer.manifest, grants)?;
         let id = offer.manifest.id.clone();
         let before = self.installed().await?;
         let old = before.get(&id);
+        let kept = old.map(|old| old.grants.clone()).unwrap_or_default();
+        let grants = bundle::bind(&offer.manifest, &kept, offered)?;
+        check_whole(&offer.manifest, &grants)?;
         let installed = |changed| Installed {
             bundle: id.clone(),
             version: offer.manifest.version.clone(),
@@ -103,11 +91,7 @@ impl Host {
                 version: bundle.manifest.version.clone(),
                 digest: bundle.digest.clone(),
                 identifiers: bundle.manifest.permitted_identifiers.iter().map(Pattern::to_string).collect(),
-                grants: bundle
-                    .grants
-                    .iter()
-                    .map(|grant| (grant.name.clone(), grant.access.as_str(), grant.path.clone()))
-                    .collect(),
+                grants: bundle.grants.clone(),
                 pending: load.pending,
                 running: load.running,
             }
@@ -186,7 +170,7 @@ impl Host {
             id: bundle.id().clone(),
             digest: bundle.digest.clone(),
             manifest: manifest_text.to_owned(),
-            grants: store_grants(&bundle.grants)?,
+            grants: kept_grants::write(&bundle.grants)?,
             installed_at: self.inner.clock.now().wall,
         })
     }
@@ -213,6 +197,14 @@ impl Host {
     }
 }
 
+/// A bundle that lacks what it asks for cannot do its work.
+fn check_whole(manifest: &Manifest, grants: &Grants) -> Result<(), HostError> {
+    match grants.missing(manifest).first() {
+        Some(ask) => Err(HostError::Bundle(format!("{} asks {ask}; give it with {}", manifest.id, ask.option()))),
+        None => Ok(()),
+    }
+}
+
 /// No identifier may belong to two bundles: a person's submission names no bundle.
 fn check_names(manifest: &Manifest, installed: &BTreeMap<BundleId, Arc<Bundle>>) -> Result<(), HostError> {
     for other in installed.values().filter(|other| *other.id() != manifest.id) {
@@ -229,30 +221,10 @@ fn check_names(manifest: &Manifest, installed: &BTreeMap<BundleId, Arc<Bundle>>)
     Ok(())
 }
 
-fn store_grants(grants: &[Grant]) -> Result<String, HostError> {
-    let grants: Vec<StoredGrant> = grants
-        .iter()
-        .map(|Grant { name, access, path }| StoredGrant {
-            name: name.clone(),
-            access: access.as_str().to_owned(),
-            path: path.clone(),
-        })
-        .collect();
-    serde_json::to_string(&grants)
-        .map_err(|_| HostError::Bundle("a granted folder's path is not UTF-8; grant a folder whose path is".to_owned()))
-}
-
 /// An installed bundle, from its row. Errors: the row is not one this version could have written.
 pub(super) fn restore(row: BundleRow) -> Result<Arc<Bundle>, StoreError> {
     let damaged = |what: String| StoreError::Unavailable(format!("the installed bundle {} is damaged: {what}", row.id));
     let manifest = Manifest::parse(&row.manifest).map_err(|error| damaged(error.to_string()))?;
-    let stored: Vec<StoredGrant> = serde_json::from_str(&row.grants).map_err(|error| damaged(error.to_string()))?;
-    let grants = stored
-        .into_iter()
-        .map(|StoredGrant { name, access, path }| {
-            let access = Access::parse(&access).ok_or_else(|| damaged(format!("access `{access}`")))?;
-            Ok(Grant { name, access, path })
-        })
-        .collect::<Result<_, StoreError>>()?;
+    let grants = kept_grants::read(&row.grants).map_err(damaged)?;
     Ok(Arc::new(Bundle { manifest, digest: row.digest, grants }))
 }

@@ -2,12 +2,16 @@
 
 mod error;
 mod install;
+mod kept_grants;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use tokio::sync::{Mutex, broadcast};
 
 pub use self::error::HostError;
+pub use crate::bundle::{
+    DirectoryGrant, GrantOffer, Grants, HttpGrant, Origin, SecretGrant, SecretHeader, SecretSource,
+};
 pub use crate::rules::{
     Conditions, Happening, Policy, Refusal, RefusalCode, Request, RequestRecord, Submission, TaskFilter, TaskRecord,
     Waiting, What, Why,
@@ -43,8 +47,7 @@ pub struct BundleView {
     pub version: String,
     pub digest: String,
     pub identifiers: Vec<String>,
-    /// Name, access (`read` or `write`) and real folder of each grant.
-    pub grants: Vec<(String, &'static str, PathBuf)>,
+    pub grants: Grants,
     pub pending: u64,
     pub running: u64,
 }

@@ -6,17 +6,19 @@
 
 mod bytes;
 mod events;
+mod grants;
 mod records;
 mod requests;
 mod text;
 
 pub use bytes::{Bytes, Output};
 pub use events::{Event, What};
+pub use grants::{GrantOffer, SecretHeader, SecretSource};
 pub use records::{
     About, Bundle, Cancelled, Condition, Ended, Grant, Installed, Outcome, Progress, Reason, RequestRecord, Submission,
     Task, Uninstalled, Usage, Waiting, Why,
 };
-pub use requests::{GrantedPath, Install, Request, RequestQuery, StateCondition, TaskQuery};
+pub use requests::{Install, Request, RequestQuery, StateCondition, TaskQuery};
 pub use text::{FromText, Text};
 
 /// An output longer than this is left out of lists and events, where only its size is said; asking for the task gives it.

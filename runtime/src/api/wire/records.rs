@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Output, Request, Text};
+use super::{Bytes, Output, Request, SecretHeader, SecretSource, Text};
 use crate::{
     host,
     rules::{self, BundleId, ExpirationReason, Identifier, KindName, Timestamp},
@@ -34,12 +34,33 @@ pub struct Bundle {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
-    pub name: String,
-    /// `read` or `write`.
-    pub access: String,
-    /// The real folder; bytes that are not UTF-8 are shown as U+FFFD.
-    pub path: String,
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Grant {
+    Directory {
+        name: String,
+        /// `read` or `write`.
+        access: String,
+        /// The real folder; bytes that are not UTF-8 are shown as U+FFFD.
+        path: String,
+    },
+    Http {
+        origin: String,
+        /// Whether its name may lead to an address that is not public.
+        private: bool,
+    },
+    Config {
+        name: String,
+        value: String,
+    },
+    /// Where a secret is found. Its value is never told.
+    Secret {
+        name: String,
+        #[serde(flatten)]
+        source: SecretSource,
+        /// The header it goes to, if the guest does not see it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        header: Option<SecretHeader>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,15 +265,29 @@ impl Outcome {
     }
 }
 
+fn list_grants(grants: host::Grants) -> Vec<Grant> {
+    let host::Grants { directories, http, config, secrets } = grants;
+    let directory = |host::DirectoryGrant { name, access, path }: host::DirectoryGrant| Grant::Directory {
+        name,
+        access: access.as_str().to_owned(),
+        path: path.to_string_lossy().into_owned(),
+    };
+    let secret = |host::SecretGrant { name, source, header }: host::SecretGrant| Grant::Secret {
+        name,
+        source: source.into(),
+        header: header.map(SecretHeader::from),
+    };
+    let http =
+        http.into_iter().map(|host::HttpGrant { origin, private }| Grant::Http { origin: origin.to_string(), private });
+    let config = config.into_iter().map(|(name, value)| Grant::Config { name, value });
+    let secrets = secrets.into_iter().map(secret);
+    directories.into_iter().map(directory).chain(http).chain(config).chain(secrets).collect()
+}
+
 impl From<&host::BundleView> for Bundle {
     fn from(view: &host::BundleView) -> Bundle {
         let host::BundleView { bundle, version, digest, identifiers, grants, pending, running } = view.clone();
-        let grant = |(name, access, path): (String, &str, PathBuf)| Grant {
-            name,
-            access: access.to_owned(),
-            path: path.to_string_lossy().into_owned(),
-        };
-        let grants = grants.into_iter().map(grant).collect();
+        let grants = list_grants(grants);
         Bundle { bundle: Text(bundle), version, digest, identifiers, grants, pending, running }
     }
 }

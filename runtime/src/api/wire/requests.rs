@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Bytes, DEFAULT_LIST_LIMIT, LIST_LIMIT, Text};
-use crate::rules::{
-    self, BundleId, Condition, Identifier, Kind, KindName, Needs, Priority, TaskFilter, TaskId, Timestamp,
+use super::{Bytes, DEFAULT_LIST_LIMIT, GrantOffer, LIST_LIMIT, Text, grants::absolute};
+use crate::{
+    host,
+    rules::{self, BundleId, Condition, Identifier, Kind, KindName, Needs, Priority, TaskFilter, TaskId, Timestamp},
 };
 
 /// A request, as a client submits it and as lists show it.
@@ -100,27 +101,15 @@ impl From<&rules::Request> for Request {
 pub struct Install {
     pub path: PathBuf,
     #[serde(default)]
-    pub grants: Vec<GrantedPath>,
-}
-
-/// A name a bundle asks for, and the folder it is to have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GrantedPath {
-    pub name: String,
-    pub path: PathBuf,
+    pub grants: Vec<GrantOffer>,
 }
 
 impl Install {
-    /// The bundle's place and the grants. Errors: a path that is not absolute, named.
-    pub fn into_parts(self) -> Result<(PathBuf, Vec<(String, PathBuf)>), String> {
+    /// The bundle's place and the grants. Errors: a path that is not absolute, an origin or header that is none; each named.
+    pub fn into_parts(self) -> Result<(PathBuf, Vec<host::GrantOffer>), String> {
         let Install { path, grants } = self;
-        let relative =
-            std::iter::once(&path).chain(grants.iter().map(|grant| &grant.path)).find(|path| path.is_relative());
-        match relative {
-            Some(relative) => Err(format!("the path `{}` is not absolute", relative.display())),
-            None => Ok((path, grants.into_iter().map(|grant| (grant.name, grant.path)).collect())),
-        }
+        let path = absolute(path)?;
+        Ok((path, grants.into_iter().map(GrantOffer::into_offer).collect::<Result<_, _>>()?))
     }
 }
 
@@ -250,8 +239,13 @@ mod tests {
 
     #[test]
     fn a_relative_path_is_refused_by_name() {
-        let install: Install =
-            serde_json::from_str(r#"{"path":"/b","grants":[{"name":"gallery","path":"Pictures"}]}"#).unwrap();
-        assert_eq!(install.into_parts().unwrap_err(), "the path `Pictures` is not absolute");
+        let cases = [
+            r#"{"kind":"directory","name":"gallery","path":"Pictures"}"#,
+            r#"{"kind":"secret","name":"token","file":"Pictures"}"#,
+        ];
+        for grant in cases {
+            let install: Install = serde_json::from_str(&format!(r#"{{"path":"/b","grants":[{grant}]}}"#)).unwrap();
+            assert_eq!(install.into_parts().unwrap_err(), "the path `Pictures` is not absolute");
+        }
     }
 }

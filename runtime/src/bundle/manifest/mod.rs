@@ -9,7 +9,7 @@ use std::{
 use bytesize::ByteSize;
 use toml::de::DeTable;
 
-use super::Access;
+use super::{Access, Origin};
 use crate::rules::{BackgroundMode, BundleId, Pattern};
 
 mod table;
@@ -33,8 +33,18 @@ pub struct Manifest {
     pub background_modes: Vec<BackgroundMode>,
     pub permitted_identifiers: Vec<Pattern>,
     pub directories: Vec<DirectoryAsk>,
+    /// Origins it asks to speak to.
+    pub http: Vec<Origin>,
+    /// Names of configuration it asks for.
+    pub config: Vec<String>,
+    /// Names of secrets it asks for.
+    pub secrets: Vec<String>,
     /// Bytes of memory the bundle promises to stay below, if it lowers the host's limit.
     pub memory: Option<u64>,
+    /// Bytes it promises to stay below in `/data`, if it lowers the host's limit.
+    pub data: Option<u64>,
+    /// Bytes a task of it promises to stay below in `/tmp`, if it lowers the host's limit.
+    pub tmp: Option<u64>,
 }
 
 /// A folder a bundle asks for by name.
@@ -70,17 +80,36 @@ impl Manifest {
         let permitted_identifiers =
             parse_permitted_identifiers(&scheduling.required("permitted-identifiers", &example)?, &id)?;
 
-        let capabilities = root.section("capabilities", &["directories"])?;
-        let directories = match capabilities.and_then(|section| section.field("directories")) {
-            Some(field) => parse_directories(&field)?,
-            None => Vec::new(),
+        let capabilities = root.section("capabilities", &["directories", "http", "config", "secrets"])?;
+        let asked = |key| capabilities.as_ref().and_then(|section| section.field(key));
+        // One name is one thing, so that it can be granted and taken back by its name.
+        let mut names = BTreeSet::new();
+        let directories = asked("directories").map(|field| parse_directories(&field, &mut names)).transpose()?;
+        let http = asked("http").map(|field| parse_origins(&field)).transpose()?;
+        let config = asked("config").map(|field| parse_names(&field, &mut names)).transpose()?;
+        let secrets = asked("secrets").map(|field| parse_names(&field, &mut names)).transpose()?;
+
+        let limits = root.section("limits", &["memory", "data", "tmp"])?;
+        let limit = |key| {
+            let field = limits.as_ref().and_then(|section| section.field(key));
+            field.map(|field| parse_size(&field)).transpose()
         };
+        let (memory, data, tmp) = (limit("memory")?, limit("data")?, limit("tmp")?);
 
-        let limits = root.section("limits", &["memory"])?;
-        let memory =
-            limits.and_then(|section| section.field("memory")).map(|field| parse_memory(&field)).transpose()?;
-
-        Ok(Manifest { id, version, component, background_modes, permitted_identifiers, directories, memory })
+        Ok(Manifest {
+            id,
+            version,
+            component,
+            background_modes,
+            permitted_identifiers,
+            directories: directories.unwrap_or_default(),
+            http: http.unwrap_or_default(),
+            config: config.unwrap_or_default(),
+            secrets: secrets.unwrap_or_default(),
+            memory,
+            data,
+            tmp,
+        })
     }
 }
 
@@ -166,14 +195,13 @@ fn parse_permitted_identifiers(field: &Field<'_>, id: &BundleId) -> Result<Vec<P
 /// Names the guest sees at its root already.
 const TAKEN_DIRECTORY_NAMES: [&str; 2] = ["data", "tmp"];
 
-fn parse_directories(field: &Field<'_>) -> Result<Vec<DirectoryAsk>, ManifestError> {
-    let mut seen = BTreeSet::new();
+fn parse_directories(field: &Field<'_>, names: &mut BTreeSet<String>) -> Result<Vec<DirectoryAsk>, ManifestError> {
     let parse = |entry: Field<'_>| {
         let section = entry.section(&["name", "access"])?;
         let field = section.required("name", "\"gallery\"")?;
-        let name = parse_directory_name(&field)?;
-        if !seen.insert(name.clone()) {
-            return Err(field.fault(format_args!("repeats `{name}`")));
+        let name = parse_name(&field, names)?;
+        if TAKEN_DIRECTORY_NAMES.contains(&name.as_str()) {
+            return Err(field.fault(format_args!("must not be `{name}`: every guest has a /{name} of its own")));
         }
         let access = parse_access(&section.required("access", "\"read\"")?)?;
         Ok(DirectoryAsk { name, access })
@@ -181,14 +209,31 @@ fn parse_directories(field: &Field<'_>) -> Result<Vec<DirectoryAsk>, ManifestErr
     field.list()?.into_iter().map(parse).collect()
 }
 
-fn parse_directory_name(field: &Field<'_>) -> Result<String, ManifestError> {
+fn parse_names(field: &Field<'_>, names: &mut BTreeSet<String>) -> Result<Vec<String>, ManifestError> {
+    field.list()?.iter().map(|entry| parse_name(entry, names)).collect()
+}
+
+fn parse_origins(field: &Field<'_>) -> Result<Vec<Origin>, ManifestError> {
+    let mut seen = BTreeSet::new();
+    let parse = |entry: Field<'_>| {
+        let origin = Origin::parse(entry.string()?).map_err(|error| entry.fault(format_args!("is wrong: {error}")))?;
+        if !seen.insert(origin.clone()) {
+            return Err(entry.fault(format_args!("repeats `{origin}`")));
+        }
+        Ok(origin)
+    };
+    field.list()?.into_iter().map(parse).collect()
+}
+
+/// A name to be granted by, not among `names` yet.
+fn parse_name(field: &Field<'_>, names: &mut BTreeSet<String>) -> Result<String, ManifestError> {
     let name = field.string()?;
     let may_stand = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-';
     if name.is_empty() || !name.chars().all(may_stand) {
         return Err(field.fault(format_args!("may hold only lower-case letters, digits and hyphens, and is `{name}`")));
     }
-    if TAKEN_DIRECTORY_NAMES.contains(&name) {
-        return Err(field.fault(format_args!("must not be `{name}`: every guest has a /{name} of its own")));
+    if !names.insert(name.to_owned()) {
+        return Err(field.fault(format_args!("repeats `{name}`")));
     }
     Ok(name.to_owned())
 }
@@ -198,7 +243,7 @@ fn parse_access(field: &Field<'_>) -> Result<Access, ManifestError> {
     Access::parse(word).ok_or_else(|| field.unknown_word(word, Access::ALL.iter().map(|access| access.as_str())))
 }
 
-fn parse_memory(field: &Field<'_>) -> Result<u64, ManifestError> {
+fn parse_size(field: &Field<'_>) -> Result<u64, ManifestError> {
     let text = field.string()?;
     match text.parse::<ByteSize>() {
         Ok(ByteSize(bytes)) if bytes > 0 => Ok(bytes),
@@ -222,9 +267,14 @@ permitted-identifiers = ["com.example.gallery.image-count", "com.example.gallery
 
 [capabilities]
 directories = [{ name = "gallery", access = "read" }, { name = "album-2", access = "write" }]
+http = ["https://photos.example.com"]
+config = ["album-title"]
+secrets = ["upload-token"]
 
 [limits]
 memory = "64 MiB"
+data = "128 MiB"
+tmp = "16 MB"
 "#;
 
     #[test]
@@ -242,7 +292,12 @@ memory = "64 MiB"
                 DirectoryAsk { name: "gallery".to_owned(), access: Access::Read },
                 DirectoryAsk { name: "album-2".to_owned(), access: Access::Write },
             ],
+            http: vec![Origin::parse("https://photos.example.com").unwrap()],
+            config: vec!["album-title".to_owned()],
+            secrets: vec!["upload-token".to_owned()],
             memory: Some(64 << 20),
+            data: Some(128 << 20),
+            tmp: Some(16_000_000),
         };
         assert_eq!(Manifest::parse(WHOLE), Ok(expected));
     }
@@ -253,7 +308,7 @@ memory = "64 MiB"
         let text = WHOLE[..start].replace("background-modes = [\"fetch\", \"processing\"]\n", "");
         let manifest = Manifest::parse(&text).unwrap();
         assert_eq!(manifest.background_modes, BackgroundMode::ALL);
-        assert_eq!(manifest.directories, []);
+        assert_eq!(manifest.asks(), []);
         assert_eq!(manifest.memory, None);
     }
 

@@ -24,6 +24,13 @@ pub(in crate::engine) struct Quota {
     pub(in crate::engine) entries: u64,
 }
 
+impl Quota {
+    /// This quota, or fewer bytes if `bytes` are fewer.
+    pub(in crate::engine) fn lowered(self, bytes: Option<u64>) -> Quota {
+        Quota { bytes: bytes.map_or(self.bytes, |bytes| bytes.min(self.bytes)), ..self }
+    }
+}
+
 /// Which half of a quota is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {

@@ -7,7 +7,9 @@
 
 mod account;
 mod folder;
+mod listing;
 mod p2;
+mod p3;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -15,16 +17,17 @@ mod walk;
 
 use std::{
     collections::HashMap,
+    fs::File,
     io,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use cap_std::fs::{Dir, MetadataExt};
-use rustix::io::Errno;
-use wasmtime::component::{HasData, Linker, Resource};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTableError};
 use wasmtime_wasi::{
     filesystem::{Descriptor, WasiFilesystemCtxView},
-    p2::bindings::filesystem::{preopens, types},
+    p2::bindings::filesystem as filesystem_0_2,
+    p3::bindings::filesystem as filesystem_0_3,
 };
 
 use super::{folders::Folders, imports::Guest};
@@ -36,16 +39,22 @@ pub(super) use self::{
 };
 use account::{FileId, OpenFile};
 
-/// Offers `wasi:filesystem` 0.2, in place of what was linked under its names before.
+/// Offers `wasi:filesystem` 0.2 and 0.3, in place of what was linked under their names before.
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    types::add_to_linker::<_, Files>(linker, Guest::files)?;
-    preopens::add_to_linker::<_, Files>(linker, Guest::files)
+    filesystem_0_2::types::add_to_linker::<_, Files>(linker, Guest::files)?;
+    filesystem_0_2::preopens::add_to_linker::<_, Files>(linker, Guest::files)?;
+    filesystem_0_3::types::add_to_linker::<_, Files>(linker, Guest::files)?;
+    filesystem_0_3::preopens::add_to_linker::<_, Files>(linker, Guest::files)
 }
+
+/// A descriptor, as guests name it. Both versions of WASI have the same.
+type Fd = Resource<Descriptor>;
 
 /// The files of one call.
 pub(super) struct Files {
     /// What may be opened, until it is first asked for.
     folders: Option<Folders>,
+    quotas: Vec<(&'static str, Arc<Folder>)>,
     charges: HashMap<u32, Charge>,
     listings: usize,
     most_listings: usize,
@@ -84,6 +93,15 @@ impl Accounts {
     }
 }
 
+/// Two folders that a name is to go from and to.
+enum Pair {
+    /// Neither has a quota.
+    Free,
+    /// They have one account.
+    One(Arc<Folder>, Arc<File>, Arc<File>),
+    Apart,
+}
+
 impl HasData for Files {
     type Data<'a> = FilesView<'a>;
 }
@@ -91,28 +109,55 @@ impl HasData for Files {
 impl Files {
     /// `listings`: how many listings of folders may be open at once.
     pub(super) fn new(folders: Option<Folders>, listings: usize) -> Files {
-        Files { folders, charges: HashMap::new(), listings: 0, most_listings: listings }
+        Files { folders, quotas: Vec::new(), charges: HashMap::new(), listings: 0, most_listings: listings }
     }
 }
 
 impl FilesView<'_> {
-    /// The folders a guest starts from. They are opened at the first question for them.
-    fn directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let mut quotas = Vec::new();
+    /// The folders a guest starts from. They are opened at the first question for them; each answer has descriptors of its own.
+    fn directories(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
         if let Some(folders) = self.files.folders.take() {
-            (*self.wasi.ctx, quotas) = folders.show()?;
+            (*self.wasi.ctx, self.files.quotas) = folders.show()?;
         }
-        let directories = preopens::Host::get_directories(&mut self.wasi)?;
+        let directories = filesystem_0_2::preopens::Host::get_directories(&mut self.wasi)?;
         for (descriptor, name) in &directories {
-            if let Some((_, folder)) = quotas.iter().find(|(quoted, _)| quoted == name) {
+            if let Some((_, folder)) = self.files.quotas.iter().find(|(quoted, _)| quoted == name) {
                 self.files.charges.insert(descriptor.rep(), Charge::Folder(folder.clone()));
             }
         }
         Ok(directories)
     }
-}
 
-/// What the system calls a move between devices.
-fn cross_device() -> io::Error {
-    Errno::XDEV.into()
+    /// Takes in what was opened below a folder with a quota.
+    fn add(&mut self, (descriptor, charge): (Descriptor, Option<Charge>)) -> Result<Fd, ResourceTableError> {
+        let fd = self.wasi.table.push(descriptor)?;
+        if let Some(charge) = charge {
+            self.files.charges.insert(fd.rep(), charge);
+        }
+        Ok(fd)
+    }
+
+    /// A folder below one with a quota, and its handle.
+    fn folder(&self, fd: &Fd) -> Result<Option<(Arc<Folder>, Arc<File>)>, ResourceTableError> {
+        match (self.files.charges.get(&fd.rep()), self.wasi.table.get(fd)?) {
+            (Some(Charge::Folder(folder)), Descriptor::Dir(dir)) => Ok(Some((folder.clone(), dir.dir.clone()))),
+            _ => Ok(None),
+        }
+    }
+
+    /// A file below a folder with a quota.
+    fn file(&self, fd: &Fd) -> Option<(Arc<Folder>, Arc<OpenFile>)> {
+        match self.files.charges.get(&fd.rep()) {
+            Some(Charge::File(folder, file)) => Some((folder.clone(), file.clone())),
+            Some(Charge::Folder(_)) | None => None,
+        }
+    }
+
+    fn pair(&self, from: &Fd, to: &Fd) -> Result<Pair, ResourceTableError> {
+        Ok(match (self.folder(from)?, self.folder(to)?) {
+            (Some((folder, from)), Some((other, to))) if folder.is_one_with(&other) => Pair::One(folder, from, to),
+            (None, None) => Pair::Free,
+            (Some(_), Some(_)) | (Some(_), None) | (None, Some(_)) => Pair::Apart,
+        })
+    }
 }

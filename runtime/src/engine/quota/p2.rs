@@ -1,11 +1,10 @@
 //! `wasi:filesystem` 0.2. What changes something below a folder with a quota goes to `Folder`, all else to wasmtime-wasi.
 
-use std::{fs::File, io, sync::Arc};
+use std::io;
 
 use rustix::io::Errno;
 use wasmtime::component::Resource;
 use wasmtime_wasi::{
-    filesystem::Descriptor,
     p2::{
         DynInputStream, DynOutputStream, FsError, FsResult,
         bindings::filesystem::{
@@ -20,15 +19,10 @@ use wasmtime_wasi::{
 };
 
 use super::{
-    Charge, FilesView,
-    account::OpenFile,
-    cross_device,
-    folder::{Folder, Opening, Place},
+    Fd, FilesView, Pair,
+    folder::{Opening, Place},
     stream::FileStream,
 };
-
-/// A descriptor, as guests name it.
-type Fd = Resource<Descriptor>;
 
 /// The same words for what the system says, and for two things wasmtime-wasi has no words for.
 fn code(error: &io::Error) -> ErrorCode {
@@ -44,32 +38,6 @@ fn failed(error: io::Error) -> FsError {
 }
 
 impl FilesView<'_> {
-    /// A folder below one with a quota, and its handle.
-    fn folder(&self, fd: &Fd) -> FsResult<Option<(Arc<Folder>, Arc<File>)>> {
-        match (self.files.charges.get(&fd.rep()), self.wasi.table.get(fd)?) {
-            (Some(Charge::Folder(folder)), Descriptor::Dir(dir)) => Ok(Some((folder.clone(), dir.dir.clone()))),
-            _ => Ok(None),
-        }
-    }
-
-    /// A file below a folder with a quota.
-    fn file(&self, fd: &Fd) -> Option<(Arc<Folder>, Arc<OpenFile>)> {
-        match self.files.charges.get(&fd.rep()) {
-            Some(Charge::File(folder, file)) => Some((folder.clone(), file.clone())),
-            Some(Charge::Folder(_)) | None => None,
-        }
-    }
-
-    /// Two folders with one account; none if neither has a quota. Errors: names cannot move between them.
-    #[expect(clippy::type_complexity, reason = "two of what `folder` gives")]
-    fn folders(&self, from: &Fd, to: &Fd) -> FsResult<Option<(Arc<Folder>, Arc<File>, Arc<File>)>> {
-        match (self.folder(from)?, self.folder(to)?) {
-            (Some((folder, from)), Some((other, to))) if folder.is_one_with(&other) => Ok(Some((folder, from, to))),
-            (None, None) => Ok(None),
-            (Some(_), Some(_)) | (Some(_), None) | (None, Some(_)) => Err(failed(cross_device())),
-        }
-    }
-
     fn stream(&mut self, fd: &Fd, place: Place) -> Option<FsResult<Resource<DynOutputStream>>> {
         let (folder, file) = self.file(fd)?;
         let stream: DynOutputStream = Box::new(FileStream::new(folder, file, place));
@@ -120,12 +88,8 @@ impl HostDescriptor for FilesView<'_> {
             read: flags.contains(DescriptorFlags::READ),
             write: flags.contains(DescriptorFlags::WRITE),
         };
-        let (descriptor, charge) = folder.open(at, path, opening).await.map_err(failed)?;
-        let fd = self.wasi.table.push(descriptor)?;
-        if let Some(charge) = charge {
-            self.files.charges.insert(fd.rep(), charge);
-        }
-        Ok(fd)
+        let opened = folder.open(at, path, opening).await.map_err(failed)?;
+        Ok(self.add(opened)?)
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
@@ -175,20 +139,20 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     async fn rename_at(&mut self, fd: Fd, old: String, to: Fd, new: String) -> FsResult<()> {
-        let Some((folder, from, to)) = self.folders(&fd, &to)? else {
-            return self.wasi.rename_at(fd, old, to, new).await;
-        };
-        folder.rename(from, old, to, new).await.map_err(failed)
+        match self.pair(&fd, &to)? {
+            Pair::Free => self.wasi.rename_at(fd, old, to, new).await,
+            Pair::One(folder, from, to) => folder.rename(from, old, to, new).await.map_err(failed),
+            Pair::Apart => Err(ErrorCode::CrossDevice.into()),
+        }
     }
 
     async fn link_at(&mut self, fd: Fd, flags: PathFlags, old: String, to: Fd, new: String) -> FsResult<()> {
-        let Some((folder, from, to)) = self.folders(&fd, &to)? else {
-            return self.wasi.link_at(fd, flags, old, to, new).await;
-        };
-        if flags.contains(PathFlags::SYMLINK_FOLLOW) {
-            return Err(ErrorCode::Invalid.into());
+        match self.pair(&fd, &to)? {
+            Pair::Free => self.wasi.link_at(fd, flags, old, to, new).await,
+            Pair::One(..) if flags.contains(PathFlags::SYMLINK_FOLLOW) => Err(ErrorCode::Invalid.into()),
+            Pair::One(folder, from, to) => folder.add_name(from, old, to, new).await.map_err(failed),
+            Pair::Apart => Err(ErrorCode::CrossDevice.into()),
         }
-        folder.add_name(from, old, to, new).await.map_err(failed)
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {

@@ -1,17 +1,31 @@
-//! A file's `output-stream`: one write at a time, each within the quota.
+//! A file as something a guest writes into, one write at a time, each within the quota: the `output-stream` of WASI 0.2, and
+//! the end of a stream of WASI 0.3.
 
-use std::{io, mem, sync::Arc};
+use std::{
+    io, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+use wasmtime::{
+    StoreContextMut,
+    component::{Source, StreamConsumer, StreamResult as Consumed},
+};
 use wasmtime_wasi::{
     async_trait,
     p2::{OutputStream, Pollable, StreamError, StreamResult},
+    p3::bindings::filesystem::types::ErrorCode,
     runtime::{AbortOnDropJoinHandle, spawn},
 };
 
 use super::{
     account::OpenFile,
     folder::{Folder, Place},
+    p3,
 };
 
 /// How many bytes a guest may hand over in one write.
@@ -104,5 +118,80 @@ impl OutputStream for FileStream {
         if let State::Writing(writing) = mem::replace(&mut self.state, State::Closed) {
             writing.cancel().await;
         }
+    }
+}
+
+/// Takes what a guest of WASI 0.3 hands over.
+pub(super) struct FileConsumer {
+    folder: Arc<Folder>,
+    file: Arc<OpenFile>,
+    place: Place,
+    writing: Option<BoxFuture<'static, io::Result<usize>>>,
+    result: Option<oneshot::Sender<Result<(), ErrorCode>>>,
+}
+
+impl FileConsumer {
+    /// `result` hears how it ended, when it has.
+    pub(super) fn new(
+        folder: Arc<Folder>,
+        file: Arc<OpenFile>,
+        place: Place,
+        result: oneshot::Sender<Result<(), ErrorCode>>,
+    ) -> FileConsumer {
+        FileConsumer { folder, file, place, writing: None, result: Some(result) }
+    }
+
+    fn end(&mut self, result: Result<(), ErrorCode>) {
+        if let Some(sender) = self.result.take() {
+            sender.send(result).ok();
+        }
+    }
+
+    fn write(&self, bytes: Bytes) -> BoxFuture<'static, io::Result<usize>> {
+        let (folder, file, place) = (self.folder.clone(), self.file.clone(), self.place);
+        Box::pin(async move { folder.write(&file, place, bytes).await })
+    }
+}
+
+impl<D> StreamConsumer<D> for FileConsumer {
+    type Item = u8;
+
+    /// A write that began is waited for, whether or not it is to finish: what came of it has to be told.
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        store: StoreContextMut<'_, D>,
+        source: Source<'_, u8>,
+        _finish: bool,
+    ) -> Poll<wasmtime::Result<Consumed>> {
+        let mut source = source.as_direct(store);
+        let mut writing = match self.writing.take() {
+            Some(writing) => writing,
+            None => {
+                let bytes = source.remaining();
+                self.write(Bytes::copy_from_slice(&bytes[..bytes.len().min(PERMIT)]))
+            }
+        };
+        let Poll::Ready(written) = writing.as_mut().poll(context) else {
+            self.writing = Some(writing);
+            return Poll::Pending;
+        };
+        match written {
+            Ok(written) => {
+                source.mark_read(written);
+                self.place = self.place.after(written);
+                Poll::Ready(Ok(Consumed::Completed))
+            }
+            Err(error) => {
+                self.end(Err(p3::code(&error)));
+                Poll::Ready(Ok(Consumed::Dropped))
+            }
+        }
+    }
+}
+
+impl Drop for FileConsumer {
+    fn drop(&mut self) {
+        self.end(Ok(()));
     }
 }
