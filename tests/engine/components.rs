@@ -15,12 +15,14 @@ fn wat(text: &str) -> Vec<u8> {
 
 #[test]
 fn a_good_component_says_what_it_registers() {
-    let mut registered = House::new().examine(&guest("behaviours")).expect("a good component");
-    let manifest = Manifest::parse(include_str!("../guests/idlewild.toml")).expect("a good manifest");
-    let mut permitted = manifest.permitted_identifiers;
-    registered.sort();
-    permitted.sort();
-    assert_eq!(registered, permitted);
+    for house in House::both() {
+        let mut registered = house.examine(&guest(house.behaviours())).expect("a good component");
+        let manifest = Manifest::parse(include_str!("../guests/idlewild.toml")).expect("a good manifest");
+        let mut permitted = manifest.permitted_identifiers;
+        registered.sort();
+        permitted.sort();
+        assert_eq!(registered, permitted);
+    }
 }
 
 #[test]
@@ -91,6 +93,7 @@ fn what_register_does_wrong_is_told() {
         ("registers_nonsense", "`"),
         ("spins_in_register", "did not return within 0.2 s"),
         ("submits_in_register", "register may not submit"),
+        ("subscribes_in_register", "expiration-poll.subscribe was called in register"),
         ("traps_in_register", "it printed:"),
     ] {
         let error = house.examine_as(component, &guest(component)).expect_err(component);
@@ -109,9 +112,13 @@ fn register_ends_with_its_fuel_too() {
 #[test]
 fn activate_succeeds_fails_and_traps_in_words() {
     let house = House::new();
-    for (component, said) in
-        [("behaviours", None), ("fails_to_activate", Some("on purpose")), ("traps_in_activate", Some("it printed: "))]
-    {
+    for (component, said) in [
+        ("behaviours", None),
+        ("async_behaviours", None),
+        ("fails_to_activate", Some("on purpose")),
+        ("traps_in_activate", Some("it printed: ")),
+        ("waits_in_activate", Some("expiration.wait was called in activate, where no task runs: call it in launch")),
+    ] {
         house.install(component, &guest(component));
         let answer = house.activate(component);
         match said {

@@ -1,15 +1,8 @@
-//! A declared bundle, and the contract's exports served from it.
+//! A declared bundle: its handlers, and which of them is meant.
 
-use std::{fmt::Display, future::Future, marker::PhantomData, pin::Pin};
+use std::{fmt::Display, future::Future, pin::Pin};
 
-use crate::{
-    Task,
-    bindings::{
-        asynchronous::exports::idlewild::background_tasks::async_handler,
-        registered::exports::idlewild::background_tasks::registration,
-        synchronous::exports::idlewild::background_tasks::handler,
-    },
-};
+use crate::Task;
 
 /// What a module marked [`#[bundle]`](macro@crate::bundle) declares, as its constant `BUNDLE`: the handlers by identifier, and what activates
 /// it. Tests give it to the harness.
@@ -45,87 +38,19 @@ impl<H: Copy> Bundle<H> {
 
     /// The handler whose identifier fits best: the longest, a whole name being longer than any wildcard it fits.
     pub(crate) fn find(&self, identifier: &str) -> Result<H, String> {
-        let fits = |entry: &str| match entry.strip_suffix('*') {
-            Some(stem) => stem.ends_with('.') && identifier.len() > stem.len() && identifier.starts_with(stem),
-            None => entry == identifier,
-        };
-        let fitting = self.handlers.iter().filter(|(entry, _)| fits(entry));
+        let fitting = self.handlers.iter().filter(|(entry, _)| fits(entry, identifier));
         let best = fitting.max_by_key(|(entry, _)| (!entry.ends_with('*'), entry.len()));
         let (_, handler) = best.ok_or_else(|| format!("this component has no handler for `{identifier}`"))?;
         Ok(*handler)
     }
 }
 
-/// Ties a bundle to a type, which is what the contract's exports are written for.
-pub trait Declared {
-    type Handler: Copy + 'static;
-    const BUNDLE: Bundle<Self::Handler>;
-}
-
-/// Serves the contract's exports from a declared bundle.
-#[derive(Debug)]
-pub struct Component<D>(PhantomData<D>);
-
-impl<D: Declared> registration::Guest for Component<D> {
-    fn register() -> Vec<String> {
-        D::BUNDLE.identifiers().map(str::to_owned).collect()
+/// Whether an entry, as the manifest writes it, stands for `identifier`.
+pub(crate) fn fits(entry: &str, identifier: &str) -> bool {
+    match entry.strip_suffix('*') {
+        Some(stem) => stem.ends_with('.') && identifier.len() > stem.len() && identifier.starts_with(stem),
+        None => entry == identifier,
     }
-
-    fn activate() -> Result<(), String> {
-        D::BUNDLE.activate()
-    }
-}
-
-impl<D: Declared<Handler = Handler>> handler::Guest for Component<D> {
-    fn launch(identifier: String, input: Vec<u8>) -> Result<Vec<u8>, String> {
-        let launch = D::BUNDLE.find(&identifier)?;
-        launch(&Task::new(identifier, input))
-    }
-}
-
-impl<D: Declared<Handler = AsyncHandler>> async_handler::Guest for Component<D> {
-    async fn launch(identifier: String, input: Vec<u8>) -> Result<Vec<u8>, String> {
-        let launch = D::BUNDLE.find(&identifier)?;
-        launch(Task::new(identifier, input)).await
-    }
-}
-
-/// Gives the component the exports of the synchronous world.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __export_synchronous {
-    ($bundle:expr) => {
-        const _: () = {
-            $crate::__component!($bundle, Handler);
-    $crate::bindings::synchronous::export_synchronous!(Component with_types_in $crate::bindings::synchronous);
-        };
-    };
-}
-
-/// Gives the component the exports of the asynchronous world.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __export_asynchronous {
-    ($bundle:expr) => {
-        const _: () = {
-            $crate::__component!($bundle, AsyncHandler);
-            $crate::bindings::asynchronous::export_asynchronous!(Component with_types_in $crate::bindings::asynchronous);
-        };
-    };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __component {
-    ($bundle:expr, $handler:ident) => {
-        struct ThisBundle;
-        type Component = $crate::__private::Component<ThisBundle>;
-        impl $crate::__private::Declared for ThisBundle {
-            type Handler = $crate::__private::$handler;
-            const BUNDLE: $crate::Bundle<Self::Handler> = $bundle;
-        }
-        $crate::bindings::registered::export_registered!(Component with_types_in $crate::bindings::registered);
-    };
 }
 
 #[cfg(test)]

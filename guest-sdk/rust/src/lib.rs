@@ -49,18 +49,32 @@
 // The attribute names this crate from outside, and so do this crate's own tests.
 extern crate self as idlewild_guest;
 
+#[cfg(any(target_family = "wasm", test))]
 #[doc(hidden)]
 pub mod bindings;
 mod bundle;
+#[cfg(target_family = "wasm")]
+mod component;
+#[cfg(any(target_family = "wasm", test))]
+mod contract;
+mod host;
 mod input;
+#[cfg(feature = "json")]
+mod json;
 mod output;
+mod progress;
 mod request;
 mod task;
+#[cfg(not(target_family = "wasm"))]
+pub mod test;
 mod waiting;
 
 pub use bundle::Bundle;
 pub use input::Input;
+#[cfg(feature = "json")]
+pub use json::Json;
 pub use output::Output;
+pub use progress::Progress;
 pub use request::{
     AppRefresh, ContinuedProcessing, DataProtection, HealthResearch, Kind, Priority, Processing, Repeat, Request,
     Retry, Submission, SubmitError, SubmitErrorCode, cancel, cancel_all, pending, supports_gpu,
@@ -121,5 +135,7 @@ pub use idlewild_guest_macros::bundle;
 /// What [`bundle`](macro@bundle) expands to; no part of the interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::bundle::{AsyncHandler, Component, Declared, Handler, activate, declare};
+    pub use crate::bundle::{AsyncHandler, Handler, activate, declare};
+    #[cfg(target_family = "wasm")]
+    pub use crate::component::{Component, Declared};
 }

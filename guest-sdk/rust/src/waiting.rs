@@ -4,20 +4,17 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 
 use crate::{
     ExpirationReason, Task,
-    bindings::imported::{
-        idlewild::background_tasks::{expiration, expiration_poll},
-        wasi::{clocks0_2_0::monotonic_clock as timers, clocks0_3_0::monotonic_clock as async_timers, io::poll::poll},
-    },
+    host::{Host, Port},
 };
 
 impl Task {
     /// Returns when the task is asked to stop, at once if it already was. For the asynchronous world.
     pub async fn expired(&self) -> ExpirationReason {
-        expiration::wait().await.into()
+        Host::expired().await
     }
 
-    /// Awaits the work until the task is asked to stop: what the work came to, or the reason. Work that is not done by then is dropped
-    /// where it stands; what it keeps outside itself is as it left it. For the asynchronous world.
+    /// Awaits the work until the task is asked to stop: what the work came to, or the reason. Work that is not done by then is
+    /// dropped where it stands; what it changed outside itself stays changed. For the asynchronous world.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -41,19 +38,15 @@ impl Task {
         .await
     }
 
-    /// Waits this long, or until the task is asked to stop, and says why if it was. For the synchronous world.
+    /// Waits this long, or until the task is asked to stop, and then says why it was. For the synchronous world: it holds the
+    /// whole component, as [`sleep`] does not.
     pub fn wait(&self, span: Duration) -> Option<ExpirationReason> {
-        let (end, timer) = (expiration_poll::subscribe(), timers::subscribe_duration(to_nanoseconds(span)));
-        poll(&[&end, &timer]);
+        Host::wait(span);
         self.expiration()
     }
 }
 
 /// Returns once this much time has passed. For the asynchronous world.
 pub async fn sleep(span: Duration) {
-    async_timers::wait_for(to_nanoseconds(span)).await;
-}
-
-fn to_nanoseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+    Host::sleep(span).await;
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's log is what it prints")]
 
+mod asks_everything;
 mod asks_pending;
 mod checkpoints;
 mod eats_fuel;
@@ -28,6 +29,7 @@ mod spins_calling;
 mod submits_not_permitted;
 mod succeeds;
 mod traps;
+mod waits_for_its_end;
 mod waits_on_first_attempt;
 mod work;
 mod writes_clock;
@@ -36,6 +38,11 @@ mod writes_clock;
 #[idlewild_guest::bundle(sync)]
 mod bundle {
     use idlewild_guest::{Output, Task};
+
+    #[handler("test.behaviours.asks-everything")]
+    fn asks_everything(task: &Task) -> impl Output {
+        crate::asks_everything::run(task)
+    }
 
     #[handler("test.behaviours.asks-pending")]
     fn asks_pending(task: &Task) -> impl Output {
@@ -155,6 +162,11 @@ mod bundle {
     #[handler("test.behaviours.traps")]
     fn traps(task: &Task) -> impl Output {
         crate::traps::run(task)
+    }
+
+    #[handler("test.behaviours.waits-for-its-end")]
+    fn waits_for_its_end(task: &Task) -> impl Output {
+        crate::waits_for_its_end::run(task)
     }
 
     #[handler("test.behaviours.waits-on-first-attempt")]
