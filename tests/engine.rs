@@ -10,6 +10,10 @@ mod components;
 mod hostile;
 #[path = "engine/house.rs"]
 mod house;
+#[path = "engine/limits.rs"]
+mod limits;
+#[path = "engine/quota.rs"]
+mod quota;
 
 use std::{fs, time::Duration};
 

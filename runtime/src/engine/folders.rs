@@ -89,8 +89,7 @@ impl Folders {
         let account = self.places.accounts.of(id, &data)?;
         let Manifest { data: data_limit, tmp: tmp_limit, .. } = &self.bundle.manifest;
         let data = self.quoted("/data", data, account, self.places.data_quota.lowered(*data_limit));
-        let tmp =
-            self.quoted("/tmp", tmp, self.scratch.account.clone(), self.places.tmp_quota.lowered(*tmp_limit));
+        let tmp = self.quoted("/tmp", tmp, self.scratch.account.clone(), self.places.tmp_quota.lowered(*tmp_limit));
         Ok((builder.build().filesystem().clone(), vec![data, tmp]))
     }
 

@@ -90,7 +90,8 @@ pub(super) struct GuestParts {
 
 impl Guest {
     pub(super) fn new(parts: GuestParts) -> Guest {
-        let GuestParts { role, log, handles, files, title_limit, submissions, clock, deadlines, watch, fuel, bounds } = parts;
+        let GuestParts { role, log, handles, files, title_limit, submissions, clock, deadlines, watch, fuel, bounds } =
+            parts;
         let wasi = WasiCtx::builder().stdout(log.clone()).stderr(log).build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles);
@@ -154,7 +155,8 @@ impl Submissions {
     fn add(&mut self, request: Request) -> Result<Request, Refusal> {
         let Submissions { most, made } = self;
         if made >= most {
-            let message = format!("one launch may submit {most} requests, and this one has: submit the next from another");
+            let message =
+                format!("one launch may submit {most} requests, and this one has: submit the next from another");
             return Err(Refusal { code: RefusalCode::TooManyPendingTaskRequests, message });
         }
         *made += 1;

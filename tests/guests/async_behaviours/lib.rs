@@ -19,15 +19,29 @@ mod escapes;
 mod exits;
 #[path = "../src/fails.rs"]
 mod fails;
+#[path = "../src/fills_a_file.rs"]
+mod fills_a_file;
+#[path = "../src/fills_a_folder.rs"]
+mod fills_a_folder;
 #[path = "../src/floods_log.rs"]
 mod floods_log;
+#[path = "../src/hides_files.rs"]
+mod hides_files;
 mod ignores_expiration_awaiting;
+#[path = "../src/lists_too_many.rs"]
+mod lists_too_many;
+#[path = "../src/moves_between_folders.rs"]
+mod moves_between_folders;
 #[path = "../src/nothing.rs"]
 mod nothing;
+#[path = "../src/opens_too_many.rs"]
+mod opens_too_many;
 #[path = "../src/polls_expiration.rs"]
 mod polls_expiration;
 #[path = "../src/reads_grant.rs"]
 mod reads_grant;
+#[path = "../src/recurses.rs"]
+mod recurses;
 #[path = "../src/remembers.rs"]
 mod remembers;
 #[path = "../src/reports_attempt.rs"]
@@ -45,10 +59,16 @@ mod sleeps;
 mod spins_bare;
 #[path = "../src/spins_calling.rs"]
 mod spins_calling;
+#[path = "../src/stretches_a_file.rs"]
+mod stretches_a_file;
 #[path = "../src/submits_not_permitted.rs"]
 mod submits_not_permitted;
+#[path = "../src/submits_without_end.rs"]
+mod submits_without_end;
 #[path = "../src/succeeds.rs"]
 mod succeeds;
+#[path = "../src/talks_at_length.rs"]
+mod talks_at_length;
 #[path = "../src/traps.rs"]
 mod traps;
 mod waits_for_its_end;
@@ -57,6 +77,8 @@ mod waits_on_first_attempt;
 mod work;
 #[path = "../src/writes_clock.rs"]
 mod writes_clock;
+#[path = "../src/writes_once.rs"]
+mod writes_once;
 
 #[idlewild_guest::bundle]
 mod bundle {
@@ -102,9 +124,24 @@ mod bundle {
         crate::fails::run(task)
     }
 
+    #[handler("test.behaviours.fills-a-file")]
+    fn fills_a_file(task: &Task) -> impl Output {
+        crate::fills_a_file::run(task)
+    }
+
+    #[handler("test.behaviours.fills-a-folder")]
+    fn fills_a_folder(task: &Task) -> impl Output {
+        crate::fills_a_folder::run(task)
+    }
+
     #[handler("test.behaviours.floods-log")]
     fn floods_log(task: &Task) -> impl Output {
         crate::floods_log::run(task)
+    }
+
+    #[handler("test.behaviours.hides-files")]
+    fn hides_files(task: &Task) -> impl Output {
+        crate::hides_files::run(task)
     }
 
     #[handler("test.behaviours.ignores-expiration-awaiting")]
@@ -112,9 +149,24 @@ mod bundle {
         crate::ignores_expiration_awaiting::run(task).await
     }
 
+    #[handler("test.behaviours.lists-too-many")]
+    fn lists_too_many(task: &Task) -> impl Output {
+        crate::lists_too_many::run(task)
+    }
+
+    #[handler("test.behaviours.moves-between-folders")]
+    fn moves_between_folders(task: &Task) -> impl Output {
+        crate::moves_between_folders::run(task)
+    }
+
     #[handler("test.behaviours.nothing.*")]
     fn nothing(task: &Task) -> impl Output {
         crate::nothing::run(task)
+    }
+
+    #[handler("test.behaviours.opens-too-many")]
+    fn opens_too_many(task: &Task) -> impl Output {
+        crate::opens_too_many::run(task)
     }
 
     #[handler("test.behaviours.polls-expiration")]
@@ -125,6 +177,11 @@ mod bundle {
     #[handler("test.behaviours.reads-grant")]
     fn reads_grant(task: &Task) -> impl Output {
         crate::reads_grant::run(task)
+    }
+
+    #[handler("test.behaviours.recurses")]
+    fn recurses(task: &Task) -> impl Output {
+        crate::recurses::run(task)
     }
 
     #[handler("test.behaviours.remembers")]
@@ -172,14 +229,29 @@ mod bundle {
         crate::spins_calling::run(task)
     }
 
+    #[handler("test.behaviours.stretches-a-file")]
+    fn stretches_a_file(task: &Task) -> impl Output {
+        crate::stretches_a_file::run(task)
+    }
+
     #[handler("test.behaviours.submits-not-permitted")]
     fn submits_not_permitted(task: &Task) -> impl Output {
         crate::submits_not_permitted::run(task)
     }
 
+    #[handler("test.behaviours.submits-without-end")]
+    fn submits_without_end(task: &Task) -> impl Output {
+        crate::submits_without_end::run(task)
+    }
+
     #[handler("test.behaviours.succeeds")]
     fn succeeds(task: &Task) -> impl Output {
         crate::succeeds::run(task)
+    }
+
+    #[handler("test.behaviours.talks-at-length")]
+    fn talks_at_length(task: &Task) -> impl Output {
+        crate::talks_at_length::run(task)
     }
 
     #[handler("test.behaviours.traps")]
@@ -200,5 +272,10 @@ mod bundle {
     #[handler("test.behaviours.writes-clock")]
     fn writes_clock(task: &Task) -> impl Output {
         crate::writes_clock::run(task)
+    }
+
+    #[handler("test.behaviours.writes-once")]
+    fn writes_once(task: &Task) -> impl Output {
+        crate::writes_once::run(task)
     }
 }

@@ -341,8 +341,7 @@ impl Folder {
             Place::At(offset) => (offset, ReadWriteFlags::empty()),
             Place::End => (0, ReadWriteFlags::APPEND),
         };
-        let written =
-            pwritev2(&file.file, &[IoSlice::new(bytes)], offset, flags).map_err(io::Error::from)?;
+        let written = pwritev2(&file.file, &[IoSlice::new(bytes)], offset, flags).map_err(io::Error::from)?;
         if written == bytes.len() {
             change.done();
         }

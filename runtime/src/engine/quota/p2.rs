@@ -4,16 +4,14 @@ use std::io;
 
 use rustix::io::Errno;
 use wasmtime::component::Resource;
-use wasmtime_wasi::{
-    p2::{
-        DynInputStream, DynOutputStream, FsError, FsResult,
-        bindings::filesystem::{
-            preopens,
-            types::{
-                Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream,
-                ErrorCode, Filesize, Host, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp,
-                OpenFlags, PathFlags,
-            },
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, FsError, FsResult,
+    bindings::filesystem::{
+        preopens,
+        types::{
+            Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode,
+            Filesize, Host, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags,
+            PathFlags,
         },
     },
 };
@@ -244,5 +242,17 @@ impl HostDirectoryEntryStream for FilesView<'_> {
     fn drop(&mut self, listing: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
         self.files.listings = self.files.listings.saturating_sub(1);
         HostDirectoryEntryStream::drop(&mut self.wasi, listing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_used_up_quota_a_full_disk_and_another_device_are_told_apart() {
+        let said = [Errno::DQUOT, Errno::NOSPC, Errno::XDEV, Errno::NOENT].map(|errno| code(&errno.into()));
+        let expected = [ErrorCode::Quota, ErrorCode::InsufficientSpace, ErrorCode::CrossDevice, ErrorCode::NoEntry];
+        assert_eq!(format!("{said:?}"), format!("{expected:?}"));
     }
 }
