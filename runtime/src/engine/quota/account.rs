@@ -387,6 +387,13 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_lowers_a_quota_and_never_raises_it() {
+        for (asked, bytes) in [(None, 1_000), (Some(10), 10), (Some(5_000), 1_000), (Some(0), 0)] {
+            assert_eq!(ROOMY.lowered(asked), Quota { bytes, entries: 10 });
+        }
+    }
+
+    #[test]
     fn a_lowered_quota_refuses_growth_and_nothing_else() {
         let (place, account) = empty();
         let file = opened(&account, &place, "file");

@@ -93,6 +93,9 @@ impl Accounts {
     }
 }
 
+/// A folder with a quota, and the handle of one at or below it.
+type Below = (Arc<Folder>, Arc<File>);
+
 /// Two folders that a name is to go from and to.
 enum Pair {
     /// Neither has a quota.
@@ -137,8 +140,8 @@ impl FilesView<'_> {
         Ok(fd)
     }
 
-    /// A folder below one with a quota, and its handle.
-    fn folder(&self, fd: &Fd) -> Result<Option<(Arc<Folder>, Arc<File>)>, ResourceTableError> {
+    /// A descriptor of a folder, if there is a quota above it.
+    fn folder(&self, fd: &Fd) -> Result<Option<Below>, ResourceTableError> {
         match (self.files.charges.get(&fd.rep()), self.wasi.table.get(fd)?) {
             (Some(Charge::Folder(folder)), Descriptor::Dir(dir)) => Ok(Some((folder.clone(), dir.dir.clone()))),
             _ => Ok(None),

@@ -1,7 +1,7 @@
 //! `wasi:filesystem` 0.3. What changes something below a folder with a quota goes to `Folder`, all else to wasmtime-wasi; but
 //! for the listings of folders, which are our own everywhere.
 
-use std::{fs::File, io, iter, sync::Arc};
+use std::{io, iter, sync::Arc};
 
 use rustix::io::Errno;
 use tokio::sync::oneshot;
@@ -24,7 +24,7 @@ use wasmtime_wasi::{
 };
 
 use super::{
-    Fd, Files, FilesView, Pair,
+    Below, Fd, Files, FilesView, Pair,
     account::OpenFile,
     folder::{Folder, Opening, Place},
     listing::Listing,
@@ -62,7 +62,7 @@ fn to_wasi(guests: &Guests) -> Accessor<Guest, WasiFilesystem> {
     guests.with_getter::<WasiFilesystem>(WASI)
 }
 
-fn folder(guests: &Guests, fd: &Fd) -> FilesystemResult<Option<(Arc<Folder>, Arc<File>)>> {
+fn folder(guests: &Guests, fd: &Fd) -> FilesystemResult<Option<Below>> {
     Ok(guests.with(|mut guest| guest.get().folder(fd))?)
 }
 
