@@ -117,6 +117,7 @@ fn activate_succeeds_fails_and_traps_in_words() {
         ("async_behaviours", None),
         ("fails_to_activate", Some("on purpose")),
         ("traps_in_activate", Some("it printed: ")),
+        ("awaits_in_activate", Some("awaited something in a function that is not async")),
         ("waits_in_activate", Some("expiration.wait was called in activate, where no task runs: call it in launch")),
     ] {
         house.install(component, &guest(component));
