@@ -51,7 +51,7 @@ fn a_hundred_spinners_end_on_time_and_innocent_tasks_get_through() {
     let settings = EngineSettings { slots: 128, ..EngineSettings::default() };
     for mut house in House::both_with(settings) {
         house.run("succeeds");
-        let time = Duration::from_secs(3);
+        let time = Duration::from_secs(5);
         for number in 0..SPINNERS {
             let behaviour = if number % 2 == 0 { "spins-bare" } else { "spins-calling" };
             house.launch(behaviour, Allowance { time: Some(time), grace: SOON, ..allowance() });
@@ -72,6 +72,7 @@ fn a_hundred_spinners_end_on_time_and_innocent_tasks_get_through() {
             latest = latest.max(usage.wall.saturating_sub(time + SOON));
         }
         innocent_times.sort();
+
         // The median, because a machine that is busy with other things holds up a single task as it likes.
         assert!(
             innocent_times[10] < time / 10 && latest < COARSE,
