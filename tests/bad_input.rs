@@ -158,7 +158,7 @@ fn a_file_that_is_no_component_is_told_what_it_is() {
 
 #[test]
 fn a_component_that_does_not_keep_the_contract_is_told_where() {
-    let misfits: [(&str, &[&str]); 14] = [
+    let misfits: [(&str, &[&str]); 15] = [
         ("exports_nothing", &["exports neither `idlewild:background-tasks/handler@0.1.0`", "export `handler`, or"]),
         ("exports_both", &["exports both `idlewild:background-tasks/handler@0.1.0`", "export `handler` alone, or"]),
         ("imports_the_missing", &["imports `test:missing/thing`", "this host does not offer", "without that import"]),

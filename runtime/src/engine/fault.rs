@@ -105,6 +105,10 @@ fn describe(trap: Trap) -> String {
         Trap::UnreachableCodeReached => {
             "the guest reached code it holds to be unreachable (a panic or an abort; its log may say which)".to_owned()
         }
+        Trap::CannotBlockSyncTask => {
+            "the guest awaited something in a function that is not async (only `launch` of `async-handler` may)"
+                .to_owned()
+        }
         Trap::StackOverflow => "the guest used up its stack (endless recursion?)".to_owned(),
         other => other.to_string(),
     }
