@@ -123,7 +123,7 @@ fn instances_memories_and_tables_end_at_their_number() {
     };
     let launch = "(func $launch (param i32 i32 i32 i32) (result i32) i32.const 0)";
     for (imports, says) in [
-        (more("", 0).repeat(1), None),
+        (more("", 0), None),
         (
             format!("(core module $more) {}", "(core instance (instantiate $more))".repeat(3)),
             Some("core module instances"),
