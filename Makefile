@@ -53,6 +53,8 @@ bundles: toolchain
 	  mkdir -p $(BUNDLES)/$$bundle && cp examples/$$bundle/idlewild.toml $(TARGET)/$$bundle.wasm $(BUNDLES)/$$bundle/ || exit 1; \
 	done
 	@mkdir -p $(BUNDLES)/behaviours && cp tests/guests/idlewild.toml $(TARGET)/behaviours.wasm $(BUNDLES)/behaviours/
+	@mkdir -p $(BUNDLES)/async-behaviours && cp tests/guests/idlewild.toml $(BUNDLES)/async-behaviours/ && \
+	  cp $(TARGET)/examples/async_behaviours.wasm $(BUNDLES)/async-behaviours/behaviours.wasm
 	@for misfit in $(MISFITS); do \
 	  mkdir -p $(BUNDLES)/misfits/$$misfit && cp tests/guests/misfits/idlewild.toml $(BUNDLES)/misfits/$$misfit/ && \
 	  cp $(TARGET)/examples/$$misfit.wasm $(BUNDLES)/misfits/$$misfit/misfit.wasm || exit 1; \

@@ -158,8 +158,9 @@ fn a_file_that_is_no_component_is_told_what_it_is() {
 
 #[test]
 fn a_component_that_does_not_keep_the_contract_is_told_where() {
-    let misfits: [(&str, &[&str]); 11] = [
-        ("exports_nothing", &["does not export `idlewild:background-tasks/registration@0.1.0`", "export it"]),
+    let misfits: [(&str, &[&str]); 15] = [
+        ("exports_nothing", &["exports neither `idlewild:background-tasks/handler@0.1.0`", "export `handler`, or"]),
+        ("exports_both", &["exports both `idlewild:background-tasks/handler@0.1.0`", "export `handler` alone, or"]),
         ("imports_the_missing", &["imports `test:missing/thing`", "this host does not offer", "without that import"]),
         ("registers_twice", &["registers `test.misfits.work` twice", "keep one handler"]),
         ("registers_unpermitted", &["registers `test.misfits.play`, which the manifest does not permit; add it to"]),
@@ -170,10 +171,15 @@ fn a_component_that_does_not_keep_the_contract_is_told_where() {
         ("registers_nonsense", &["`no name at all` is not a reverse-DNS name"]),
         ("spins_in_register", &["`register`", "used more than its"]),
         ("submits_in_register", &["register may not submit"]),
+        ("subscribes_in_register", &["expiration-poll.subscribe was called in register"]),
         ("traps_in_register", &["`register`", "trapped on purpose, while registering"]),
         (
             "fails_to_activate",
             &["`activate` failed: cannot be activated, on purpose", "nothing was installed, mend the bundle"],
+        ),
+        (
+            "waits_in_activate",
+            &["`activate` failed", "expiration.wait was called in activate", "nothing was installed"],
         ),
         (
             "traps_in_activate",

@@ -8,9 +8,14 @@ const SIGNALS: [(Signal, i32); 2] = [(Signal::TERM, 143), (Signal::INT, 130)];
 
 /// A place with the behaviours installed and one of them running.
 fn running(behaviour: &str) -> (Place, HostProcess, String) {
+    running_of("behaviours", behaviour)
+}
+
+/// The same, of either world.
+fn running_of(bundle: &str, behaviour: &str) -> (Place, HostProcess, String) {
     let place = Place::new();
     let grant = format!("shared={}", place.folder("shared").display());
-    place.ask_one(&["install", built_bundle("behaviours").to_str().unwrap(), "--grant", &grant]);
+    place.ask_one(&["install", built_bundle(bundle).to_str().unwrap(), "--grant", &grant]);
     let identifier = format!("test.behaviours.{behaviour}");
     place.ask_one(&["submit", &identifier]);
     let mut host = place.serve_at_ease(&[]);
@@ -20,15 +25,19 @@ fn running(behaviour: &str) -> (Place, HostProcess, String) {
 
 #[test]
 fn a_running_task_tidies_up_and_comes_back() {
-    for (signal, _) in SIGNALS {
-        let (place, mut host, identifier) = running("polls-expiration");
+    let worlds = [
+        ("behaviours", "polls-expiration", "tidied: host-stopping"),
+        ("async-behaviours", "waits-for-its-end", "the time, then host-stopping"),
+    ];
+    for ((signal, _), (bundle, behaviour, said)) in SIGNALS.into_iter().zip(worlds) {
+        let (place, mut host, identifier) = running_of(bundle, behaviour);
         host.signal(signal);
         host.wait_until("stopping", |notice| notice["running"] == 1);
         assert_eq!(host.wait_for("expiring", &identifier)["reason"], "host-stopping");
         let ended = host.wait_for("ended", &identifier);
         assert_eq!(ended["outcome"], "expired", "{ended}");
         assert_eq!(ended["handled"], true, "{ended}");
-        assert_eq!(ended["returned"]["output"]["text"], "tidied: host-stopping", "{ended}");
+        assert_eq!(ended["returned"]["output"]["text"], said, "{ended}");
         assert_eq!(ended["comes_back"], true, "{ended}");
         let end = host.end();
         assert_eq!((end.code, end.stderr.as_str()), (Some(0), ""));

@@ -12,6 +12,10 @@ mod hostile;
 mod house;
 #[path = "engine/web.rs"]
 mod web;
+#[path = "engine/limits.rs"]
+mod limits;
+#[path = "engine/quota.rs"]
+mod quota;
 
 use std::{fs, time::Duration};
 
@@ -111,6 +115,50 @@ fn a_task_that_sees_its_expiration_ends_in_its_own_words() {
         house.engine.expire(task, ExpirationReason::Cancelled, stop_at);
         house.engine.expire(task, ExpirationReason::HostStopping, stop_at);
         assert_eq!(house.end(task).0, returned("tidied: cancelled"));
+    }
+}
+
+#[test]
+fn a_task_that_waits_for_its_end_or_a_time_is_woken_by_either() {
+    for mut house in House::both() {
+        let task = house.launch("waits-for-its-end", allowance());
+        assert_eq!(house.next(), Heard::Progressed(task, Progress { completed: 1, total: 2 }));
+        house.engine.expire(task, ExpirationReason::ConditionsLost, house.clock.now().uptime + Duration::from_secs(30));
+        let (end, usage, _) = house.end(task);
+        assert_eq!(end, returned("the time, then conditions-lost"));
+        assert!(usage.wall < Duration::from_secs(20), "{usage:?}");
+    }
+}
+
+/// What every function of the contract answers, which is the same in both worlds.
+const EVERYTHING: &str = "\
+task 1 of test.behaviours.asks-everything with 10 bytes
+kind app-refresh, attempt 1
+time true
+expiration None
+checkpoint None
+save Ok(())
+checkpoint Some([107, 101, 112, 116])
+save too much Err(CheckpointError { message: \"larger than 1 MiB\" })
+submit test.behaviours.succeeds request 7, replaced false
+submit test.behaviours.fails request 7, replaced false
+submit test.behaviours.succeeds request 7, replaced true
+submit test.behaviours.unheard-of not-permitted
+submit no name not-permitted
+pending test.behaviours.fails test.behaviours.succeeds
+pending test.behaviours.fails
+pending \n\
+gpu false
+fuel true";
+
+#[test]
+fn every_host_function_answers_the_same_in_both_worlds() {
+    for mut house in House::both() {
+        let task = house.launch("asks-everything", allowance());
+        let (end, _, before) = house.end(task);
+        let End::Returned(Ok(said)) = end else { panic!("{end:?}") };
+        assert_eq!(String::from_utf8(said).unwrap(), EVERYTHING);
+        assert!(before.contains(&Heard::Progressed(task, Progress { completed: 10, total: 10 })), "{before:?}");
     }
 }
 

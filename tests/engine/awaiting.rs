@@ -49,6 +49,7 @@ fn work_that_ends_first_is_the_end() {
 #[test]
 fn a_guest_that_awaits_its_work_and_its_end_tidies_up_within_its_grace() {
     let mut awaiting = Awaiting::new();
+    awaiting.run("work-or-end", "1");
     let hour = (60 * 60 * 1000).to_string();
     // Whether it is asked before its first instruction, or while it waits.
     for pause in [Duration::ZERO, SOON] {
@@ -89,6 +90,7 @@ fn a_guest_that_awaits_on_is_stopped() {
 fn who_computes_does_not_delay_who_awaits() {
     let settings = EngineSettings { turns: 2, ..EngineSettings::default() };
     let mut awaiting = Awaiting::with(settings);
+    awaiting.run("work-or-end", "1");
     let spinners: Vec<_> = (0..4).map(|_| awaiting.launch("spins-while-it-waits", "", allowance())).collect();
     let waiting = awaiting.launch("work-or-end", &(60 * 60 * 1000).to_string(), allowance());
     clock::pause(2 * SOON);
@@ -176,5 +178,82 @@ fn stopping_the_engine_ends_who_awaits_once() {
     for task in running {
         let is_it = |heard: &&Heard| matches!(heard, Heard::Ended(ended, End::Stopped, _) if *ended == task);
         assert_eq!(ended.iter().filter(is_it).count(), 1, "{task}: {ended:?}");
+    }
+}
+
+/// A component of fourteen: a head that calls the thirteen others and never returns, and these, each of which waits on a stack
+/// of its own.
+fn many_stacks() -> Vec<u8> {
+    let numbers = || 0..13;
+    let each = |line: fn(usize) -> String| numbers().map(line).collect::<Vec<_>>().join("\n");
+    let text = format!(
+        r#"(component
+            (import "wasi:clocks/monotonic-clock@0.3.0" (instance $clock
+                (export "wait-for" (func async (param "how-long" u64)))))
+            (alias export $clock "wait-for" (func $wait))
+            (component $part
+                (import "wait" (func $wait async (param "how-long" u64)))
+                (core func $wait' (canon lower (func $wait)))
+                (core module $m
+                    (import "" "wait" (func $wait (param i64)))
+                    (func (export "block") (call $wait (i64.const 0x7fff_ffff_ffff))))
+                (core instance $i (instantiate $m (with "" (instance (export "wait" (func $wait'))))))
+                (func (export "block") async (canon lift (core func $i "block"))))
+            (component $head
+                {imports}
+                {lowered}
+                (core func $set (canon waitable-set.new))
+                (core module $m
+                    (import "" "set" (func $set (result i32)))
+                    {core_imports}
+                    (memory (export "memory") 1)
+                    (func (export "launch") (param i32 i32 i32 i32) (result i32)
+                        {calls}
+                        (i32.or (i32.shl (call $set) (i32.const 4)) (i32.const 2)))
+                    (func (export "callback") (param i32 i32 i32) (result i32) unreachable)
+                    (func (export "none") (result i32) i32.const 0)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 16))
+                (core instance $i (instantiate $m (with "" (instance (export "set" (func $set)) {core_given}))))
+                (func (export "register") (result (list string))
+                    (canon lift (core func $i "none") (memory (core memory $i "memory"))))
+                (func (export "activate") (result (result (error string)))
+                    (canon lift (core func $i "none") (memory (core memory $i "memory"))))
+                (func (export "launch") async (param "identifier" string) (param "input" (list u8))
+                    (result (result (list u8) (error string)))
+                    (canon lift (core func $i "launch") async (callback (core func $i "callback"))
+                        (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
+            {parts}
+            (instance $whole (instantiate $head {given}))
+            (instance $registration (export "register" (func $whole "register")) (export "activate" (func $whole "activate")))
+            (instance $handler (export "launch" (func $whole "launch")))
+            (export "idlewild:background-tasks/registration@0.1.0" (instance $registration))
+            (export "idlewild:background-tasks/async-handler@0.1.0" (instance $handler)))"#,
+        imports = each(|number| format!(r#"(import "block{number}" (func $block{number} async))"#)),
+        lowered = each(|number| format!("(core func $block{number}' (canon lower (func $block{number}) async))")),
+        core_imports = each(|number| format!(r#"(import "" "{number}" (func $block{number} (result i32)))"#)),
+        calls = each(|number| format!("(drop (call $block{number}))")),
+        core_given = each(|number| format!(r#"(export "{number}" (func $block{number}'))"#)),
+        parts = each(|number| format!(r#"(instance $part{number} (instantiate $part (with "wait" (func $wait))))"#)),
+        given = each(|number| format!(r#"(with "block{number}" (func $part{number} "block"))"#)),
+    );
+    wat::parse_str(text).expect("well-formed text")
+}
+
+#[test]
+fn a_task_of_many_waiting_parts_leaves_the_others_their_stacks() {
+    let settings = EngineSettings { slots: 4, side_calls: 1, ..EngineSettings::default() };
+    let mut awaiting = Awaiting::with(settings);
+    awaiting.0.install("many-stacks", &many_stacks());
+    let greedy: Vec<_> = (0..3)
+        .map(|_| awaiting.0.launch_of("many-stacks", "test.awaiting.many-stacks", Vec::new(), allowance()))
+        .collect();
+    clock::pause(2 * SOON);
+    let decent = awaiting.launch("work-or-end", "1", allowance());
+    let (end, _, before) = awaiting.0.end(decent);
+    assert_eq!(end, returned("worked"));
+    assert_eq!(before, [], "the others still wait");
+    for task in greedy {
+        awaiting.expire(task, ExpirationReason::Cancelled, Duration::ZERO);
+        assert_eq!(awaiting.0.end(task).0, End::Stopped);
     }
 }

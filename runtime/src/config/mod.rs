@@ -114,6 +114,39 @@ settings! {
     http_first_byte_time: Duration = seconds(60), "s";
     /// How long a server may be silent in the middle of a response.
     http_between_bytes_time: Duration = seconds(60), "s";
+    /// How much a bundle may keep in its `/data`.
+    data_bytes: u64 = mebibytes(256), "MiB";
+    /// How many files, folders and links a bundle may keep in its `/data`.
+    data_entries: u64 = count(100_000), "entries";
+    /// How much a task may keep in its `/tmp`.
+    tmp_bytes: u64 = mebibytes(256), "MiB";
+    /// How many files, folders and links a task may keep in its `/tmp`.
+    tmp_entries: u64 = count(10_000), "entries";
+
+    /// How many requests one launch, or one `activate`, may submit.
+    submissions: u32 = count(1_000), "requests";
+    /// How long a title or subtitle may be; the rest is cut.
+    title_bytes: usize = count(256), "bytes";
+    /// How often a task's progress is heard; of the reports in between, the last one.
+    progress_every: Duration = milliseconds(100), "ms";
+    /// How much one call may hand over from a guest to the host.
+    call_bytes: usize = mebibytes(2), "MiB";
+    /// How many files, streams and the like one task may hold open at once.
+    handles: usize = count(256), "handles";
+    /// How many handles of any sort one task's components may hold at once, with the calls and streams they wait for.
+    component_handles: usize = count(4_096), "handles";
+    /// How many listings of folders one task may hold open at once in WASI 0.2.
+    listings: usize = count(32), "listings";
+    /// How much stack a guest's calls may use, beside what its toolchain keeps in its memory.
+    stack_bytes: usize = kibibytes(512), "KiB";
+    /// How many core instances one component may have.
+    core_instances: u32 = count(16), "instances";
+    /// How many memories one component may have.
+    memories: u32 = count(2), "memories";
+    /// How many tables one component may have.
+    tables: u32 = count(4), "tables";
+    /// How many elements the tables of one task may have together.
+    table_elements: usize = count(100_000), "elements";
 
     /// How many ended tasks of one bundle are kept.
     history_tasks: u64 = count(10_000), "tasks";
@@ -165,6 +198,10 @@ fn count<T>(number: T) -> T {
 
 fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
+}
+
+fn milliseconds(number: u64) -> Duration {
+    Duration::from_millis(number)
 }
 
 fn minutes(number: u64) -> Duration {

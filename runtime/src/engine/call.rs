@@ -85,7 +85,7 @@ pub(super) fn end(
         }
         Ok(Ok(output)) => End::Returned(Ok(output)),
         Ok(Err(message)) => End::Returned(Err(bounded(message, settings.failure_limit))),
-        Err(error) => match fault(&error, refused(allowance.memory, tally), settings.trap_limit) {
+        Err(error) => match fault(&error, refused(allowance.memory, settings, tally).as_deref(), settings) {
             Fault::OutOfFuel => End::OutOfFuel,
             Fault::NoRoom(message) => End::NotStarted(message),
             Fault::Trapped(message) => End::Trapped(message),
@@ -95,14 +95,17 @@ pub(super) fn end(
 
 /// What a failed `register` or `activate` says.
 pub(super) fn said(settings: &EngineSettings, memory: u64, tally: &Arc<Tally>, error: &wasmtime::Error) -> String {
-    match fault(error, refused(memory, tally), settings.trap_limit) {
+    match fault(error, refused(memory, settings, tally).as_deref(), settings) {
         Fault::OutOfFuel => format!("it used more than its {} units of fuel", tally.fuel()),
         Fault::NoRoom(message) | Fault::Trapped(message) => message,
     }
 }
 
-fn refused(memory: u64, tally: &Arc<Tally>) -> Option<u64> {
-    tally.memory_was_refused().then_some(memory)
+fn refused(memory: u64, settings: &EngineSettings, tally: &Tally) -> Option<String> {
+    if tally.memory_was_refused() {
+        return Some(format!("{} of memory", size(memory)));
+    }
+    tally.elements_were_refused().then(|| format!("{} table elements", settings.table_elements))
 }
 
 /// Why wasmtime could not be set up.

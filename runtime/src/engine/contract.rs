@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::fault::bounded;
 use crate::rules::{
     Continued, DataProtection, ExpirationReason, Identifier, Kind, Needs, Priority, Refusal, RefusalCode, Repeat,
     Request, Retry, Timestamp,
@@ -42,8 +43,9 @@ mod asynchronous {
     });
 }
 
-/// What a guest asked to submit. Errors: a name that is none, or a date beyond what a calendar holds.
-pub(super) fn request_from_guest(request: types::Request) -> Result<Request, Refusal> {
+/// What a guest asked to submit; a title is cut to `title_limit` bytes. Errors: a name that is none, or a date beyond what a
+/// calendar holds.
+pub(super) fn request_from_guest(request: types::Request, title_limit: usize) -> Result<Request, Refusal> {
     let types::Request {
         identifier,
         kind,
@@ -58,7 +60,7 @@ pub(super) fn request_from_guest(request: types::Request) -> Result<Request, Ref
     } = request;
     Ok(Request {
         identifier: identifier_from_guest(&identifier)?,
-        kind: kind_from_guest(kind),
+        kind: kind_from_guest(kind, title_limit),
         earliest_begin: timestamp_from_guest("earliest-begin", earliest_begin)?,
         latest_begin: timestamp_from_guest("latest-begin", latest_begin)?,
         input,
@@ -118,7 +120,7 @@ pub(super) fn request_to_guest(request: Request) -> types::Request {
     }
 }
 
-pub(super) fn kind_from_guest(kind: types::TaskKind) -> Kind {
+fn kind_from_guest(kind: types::TaskKind, title_limit: usize) -> Kind {
     match kind {
         types::TaskKind::AppRefresh => Kind::AppRefresh,
         types::TaskKind::Processing(types::Processing { requires_network_connectivity, requires_external_power }) => {
@@ -145,8 +147,8 @@ pub(super) fn kind_from_guest(kind: types::TaskKind) -> Kind {
             strategy,
             required_resources,
         }) => Kind::ContinuedProcessing(Continued {
-            title,
-            subtitle,
+            title: bounded(title, title_limit),
+            subtitle: bounded(subtitle, title_limit),
             fail_unless_immediate: match strategy {
                 types::SubmissionStrategy::Queue => false,
                 types::SubmissionStrategy::Fail => true,
@@ -294,7 +296,7 @@ mod tests {
     #[test]
     fn requests_survive_the_way_to_a_guest_and_back() {
         for request in requests() {
-            assert_eq!(request_from_guest(request_to_guest(request.clone())), Ok(request));
+            assert_eq!(request_from_guest(request_to_guest(request.clone()), 256), Ok(request));
         }
     }
 
@@ -306,9 +308,26 @@ mod tests {
                 Kind::AppRefresh,
             ));
             request.earliest_begin = Some(milliseconds);
-            let refusal = request_from_guest(request).expect_err("no such date");
+            let refusal = request_from_guest(request, 256).expect_err("no such date");
             assert_eq!(refusal.code, RefusalCode::NotPermitted);
             assert!(refusal.message.contains("earliest-begin"), "{}", refusal.message);
         }
+    }
+
+    #[test]
+    fn a_long_title_is_cut() {
+        let continued = types::ContinuedProcessing {
+            title: "ä".repeat(1_000),
+            subtitle: "to disk".to_owned(),
+            strategy: types::SubmissionStrategy::Queue,
+            required_resources: types::Resources::empty(),
+        };
+        let Kind::ContinuedProcessing(Continued { title, subtitle, .. }) =
+            kind_from_guest(types::TaskKind::ContinuedProcessing(continued), 256)
+        else {
+            panic!("the kind stays");
+        };
+        assert!(title.len() <= 256 && title.len() > 240 && title.ends_with('…'), "{title}");
+        assert_eq!(subtitle, "to disk");
     }
 }

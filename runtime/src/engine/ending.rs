@@ -3,6 +3,8 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
+use tokio::runtime::Handle;
+
 use crate::{
     clock::Clock,
     rules::{End, TaskId, Usage},
@@ -16,7 +18,7 @@ use super::{
     watch::Watch,
 };
 
-/// Tells the end when it is dropped, after everything else of the task is gone.
+/// Sees to the end when it is dropped, after everything else of the task is gone.
 pub(super) struct Ending {
     pub(super) task: TaskId,
     /// Uptime at the launch.
@@ -30,6 +32,19 @@ pub(super) struct Ending {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadlines: Arc<Deadlines>,
     pub(super) running: Running,
+    /// Where `/tmp` is removed: a guest may have filled it, and it ends on threads that others wait for.
+    pub(super) control: Handle,
+}
+
+/// Tells the end when it is dropped, so also when the threads that remove `/tmp` are gone already.
+struct Telling {
+    task: TaskId,
+    /// Taken when it is told.
+    end: Option<End>,
+    usage: Usage,
+    watch: Arc<Watch>,
+    services: Arc<dyn Services>,
+    running: Running,
 }
 
 impl Drop for Ending {
@@ -41,14 +56,34 @@ impl Drop for Ending {
         if let Some(key) = self.deadline {
             self.deadlines.clear(key);
         }
-        self.scratch.remove();
-        self.running.remove(self.task);
-        self.watch.close();
-        let usage = Usage {
-            fuel: self.watch.tally.fuel(),
-            wall: self.clock.now().uptime.saturating_sub(self.started),
-            peak_memory: self.watch.tally.peak_memory(),
+        let telling = Telling {
+            task: self.task,
+            end: Some(end),
+            usage: Usage {
+                fuel: self.watch.tally.fuel(),
+                wall: self.clock.now().uptime.saturating_sub(self.started),
+                peak_memory: self.watch.tally.peak_memory(),
+            },
+            watch: self.watch.clone(),
+            services: self.services.clone(),
+            running: self.running.clone(),
         };
-        self.services.ended(self.task, end, usage);
+        if self.scratch.exists() {
+            let scratch = self.scratch.clone();
+            self.control.spawn_blocking(move || {
+                let _telling = telling;
+                scratch.remove();
+            });
+        }
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.watch.close();
+        if let Some(end) = self.end.take() {
+            self.services.ended(self.task, end, self.usage);
+        }
+        self.running.remove(self.task);
     }
 }

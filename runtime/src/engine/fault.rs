@@ -1,7 +1,9 @@
 //! Why a call failed, in sentences for the guest's author.
 
-use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace, component::ResourceTableError};
 use wasmtime_wasi::I32Exit;
+
+use super::settings::EngineSettings;
 
 /// Frames of the guest's stack that a message shows.
 pub(super) const FRAMES: usize = 8;
@@ -14,8 +16,8 @@ pub(super) enum Fault {
     Trapped(String),
 }
 
-/// Reads an error a call came back with. `refused` is the allowance in bytes, if the guest once asked for more memory.
-pub(super) fn fault(error: &Error, refused: Option<u64>, limit: usize) -> Fault {
+/// Reads an error a call came back with. `refused` is how much of what it may have, if the guest once asked for more.
+pub(super) fn fault(error: &Error, refused: Option<&str>, settings: &EngineSettings) -> Fault {
     if let Some(Trap::OutOfFuel) = error.downcast_ref::<Trap>() {
         return Fault::OutOfFuel;
     }
@@ -25,14 +27,35 @@ pub(super) fn fault(error: &Error, refused: Option<u64>, limit: usize) -> Fault 
     if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
         return Fault::Trapped(exited(*code));
     }
+    let cause = limit(error, settings).unwrap_or_else(|| cause(error));
     let mut message = match refused {
-        Some(memory) => format!("the guest asked for more than its {} of memory, then: {}", size(memory), cause(error)),
-        None => cause(error),
+        Some(refused) => format!("the guest asked for more than its {refused}, then: {cause}"),
+        None => cause,
     };
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         frames(&mut message, backtrace);
     }
-    Fault::Trapped(bounded(message, limit))
+    Fault::Trapped(bounded(message, settings.trap_limit))
+}
+
+/// The limit a guest ran into, if that is what the error says. Some of them wasmtime tells by their words alone.
+fn limit(error: &Error, settings: &EngineSettings) -> Option<String> {
+    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+        return Some(format!(
+            "the guest holds {} files, streams and the like open at once, and may hold no more",
+            settings.handles
+        ));
+    }
+    let root = error.root_cause().to_string();
+    if root.contains("fuel allocated for hostcalls") {
+        let most = size(settings.hostcall_fuel as u64);
+        return Some(format!("the guest handed over more than {most} in one call, and may hand over no more"));
+    }
+    if root.contains("handle limit exceeded") {
+        let most = settings.component_handles;
+        return Some(format!("the guest holds {most} handles at once, and may hold no more ({root})"));
+    }
+    None
 }
 
 /// Bytes as people say them, such as `64 MiB`.
@@ -81,6 +104,10 @@ fn describe(trap: Trap) -> String {
     match trap {
         Trap::UnreachableCodeReached => {
             "the guest reached code it holds to be unreachable (a panic or an abort; its log may say which)".to_owned()
+        }
+        Trap::CannotBlockSyncTask => {
+            "the guest awaited something in a function that is not async (only `launch` of `async-handler` may)"
+                .to_owned()
         }
         Trap::StackOverflow => "the guest used up its stack (endless recursion?)".to_owned(),
         other => other.to_string(),

@@ -10,14 +10,13 @@ use wasmtime::{
 };
 use wasmtime_wasi::{
     WasiCtx, WasiCtxView, WasiView, async_trait,
-    filesystem::{Descriptor, WasiFilesystemView as _},
-    p2::{self, DynPollable, Pollable, subscribe},
-    p3,
+    filesystem::WasiFilesystemCtxView,
+    p2::{DynPollable, Pollable, subscribe},
 };
 
 use crate::{
     clock::Clock,
-    rules::{BundleId, Identifier, Kind, Progress, TaskId},
+    rules::{BundleId, Identifier, Kind, Progress, Refusal, RefusalCode, Request, TaskId},
 };
 
 use super::{
@@ -27,10 +26,10 @@ use super::{
         request_to_guest, scheduler, task, types,
     },
     deadlines::{Deadlines, Due},
-    folders::Folders,
     http::Http,
     log::Log,
     meter::{Bounds, FuelMeter},
+    quota::{Files, FilesView},
     watch::Watch,
 };
 
@@ -40,12 +39,20 @@ pub(super) struct Guest {
     wasi: WasiCtx,
     pub(super) table: ResourceTable,
     pub(super) http: Http,
-    folders: Option<Folders>,
+    files: Files,
+    title_limit: usize,
+    submissions: Submissions,
     clock: Arc<dyn Clock>,
     deadlines: Arc<Deadlines>,
     watch: Arc<Watch>,
     pub(super) fuel: FuelMeter,
     pub(super) bounds: Bounds,
+}
+
+/// How many requests a call may submit, and did.
+struct Submissions {
+    most: u32,
+    made: u32,
 }
 
 /// Which export runs, and on whose behalf.
@@ -72,10 +79,13 @@ pub(super) struct GuestParts {
     pub(super) log: Log,
     /// How many files, streams and the like it may hold open at once.
     pub(super) handles: usize,
-    pub(super) folders: Option<Folders>,
     /// Its environment.
     pub(super) variables: Vec<(String, String)>,
     pub(super) http: Http,
+    pub(super) files: Files,
+    pub(super) title_limit: usize,
+    /// How many requests it may submit.
+    pub(super) submissions: u32,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadlines: Arc<Deadlines>,
     pub(super) watch: Arc<Watch>,
@@ -85,11 +95,32 @@ pub(super) struct GuestParts {
 
 impl Guest {
     pub(super) fn new(parts: GuestParts) -> Guest {
-        let GuestParts { role, log, handles, folders, variables, http, clock, deadlines, watch, fuel, bounds } = parts;
+        let GuestParts {
+            role,
+            log,
+            handles,
+            variables,
+            http,
+            files,
+            title_limit,
+            submissions,
+            clock,
+            deadlines,
+            watch,
+            fuel,
+            bounds,
+        } = parts;
         let wasi = WasiCtx::builder().envs(&variables).stdout(log.clone()).stderr(log).build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles);
-        Guest { role, wasi, table, http, folders, clock, deadlines, watch, fuel, bounds }
+        let submissions = Submissions { most: submissions, made: 0 };
+        Guest { role, wasi, table, http, files, title_limit, submissions, clock, deadlines, watch, fuel, bounds }
+    }
+
+    /// The guest's files, for `wasi:filesystem`.
+    pub(super) fn files(&mut self) -> FilesView<'_> {
+        let Guest { wasi, table, files, .. } = self;
+        FilesView { wasi: WasiFilesystemCtxView { ctx: wasi.filesystem(), table }, files }
     }
 
     /// At each beat: meters, and gives the turn away if somebody waits for it.
@@ -129,19 +160,25 @@ impl Guest {
         }
     }
 
-    /// The folders, opened at the first question for them.
-    fn preopens(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        if let Some(folders) = self.folders.take() {
-            *self.wasi.filesystem() = folders.show()?;
-        }
-        p2::bindings::filesystem::preopens::Host::get_directories(&mut self.filesystem())
-    }
-
     /// The end of the task, as something to wait for beside other things.
     pub(super) fn subscribe(&mut self) -> wasmtime::Result<Resource<DynPollable>> {
         self.launched("expiration-poll.subscribe")?;
         let ending = self.table.push(Expiration(self.watch.clone()))?;
         subscribe(&mut self.table, ending)
+    }
+}
+
+impl Submissions {
+    /// Lets a request pass while there are not too many.
+    fn add(&mut self, request: Request) -> Result<Request, Refusal> {
+        let Submissions { most, made } = self;
+        if made >= most {
+            let message =
+                format!("one launch may submit {most} requests, and this one has: submit the next from another");
+            return Err(Refusal { code: RefusalCode::TooManyPendingTaskRequests, message });
+        }
+        *made += 1;
+        Ok(request)
     }
 }
 
@@ -161,20 +198,6 @@ impl WasiView for Guest {
     }
 }
 
-/// A question of WASI 0.2.
-impl p2::bindings::filesystem::preopens::Host for Guest {
-    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        self.preopens()
-    }
-}
-
-/// The same question in WASI 0.3.
-impl p3::bindings::filesystem::preopens::Host for Guest {
-    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        self.preopens()
-    }
-}
-
 impl types::Host for Guest {}
 
 impl scheduler::Host for Guest {
@@ -183,7 +206,9 @@ impl scheduler::Host for Guest {
         request: types::Request,
     ) -> wasmtime::Result<Result<types::Submission, types::SubmitError>> {
         let (asker, services) = self.asker("submit")?;
-        let request = match request_from_guest(request) {
+        let services = services.clone();
+        let request = request_from_guest(request, self.title_limit).and_then(|request| self.submissions.add(request));
+        let request = match request {
             Ok(request) => request,
             Err(refusal) => return Ok(Err(refusal_to_guest(refusal))),
         };
@@ -279,7 +304,8 @@ impl task::Host for Guest {
         Ok(())
     }
 
-    /// Titles belong to continued tasks; nobody reads those of other kinds, and no one follows continued ones yet.
+    /// Titles belong to continued tasks; nobody reads those of other kinds, and no one follows continued ones yet. So none is
+    /// kept, however long.
     fn update_title(&mut self, _title: String, _subtitle: String) -> wasmtime::Result<()> {
         self.launched("task.update-title")?;
         Ok(())

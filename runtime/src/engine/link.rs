@@ -16,6 +16,7 @@ use super::{
     fault::{FRAMES, cause},
     http,
     imports::Guest,
+    quota,
     settings::EngineSettings,
 };
 
@@ -47,6 +48,9 @@ pub fn tuned(settings: &EngineSettings) -> Config {
         .total_core_instances(calls.saturating_mul(settings.core_instances))
         .total_tables(calls.saturating_mul(settings.tables))
         .total_memories(calls.saturating_mul(settings.memories))
+        .max_core_instances_per_component(settings.core_instances)
+        .max_tables_per_component(settings.tables)
+        .max_memories_per_component(settings.memories)
         .max_tables_per_module(settings.tables)
         .max_memories_per_module(settings.memories)
         .table_elements(settings.table_elements)
@@ -58,6 +62,7 @@ pub fn tuned(settings: &EngineSettings) -> Config {
     config
         .consume_fuel(true)
         .epoch_interruption(true)
+        .max_wasm_stack(settings.stack)
         .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
@@ -83,13 +88,12 @@ fn contract(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// WASI 0.2 and 0.3 over one context, with preopened folders of our own in both.
+/// WASI 0.2 and 0.3 over one context, with a quota around the files of both.
 fn wasi(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     p2::add_to_linker_async(linker)?;
     p3::add_to_linker(linker)?;
     linker.allow_shadowing(true);
-    p2::bindings::filesystem::preopens::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
-    p3::bindings::filesystem::preopens::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    quota::add_to_linker(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -15,6 +15,7 @@ pub(super) struct Tally {
     fuel: AtomicU64,
     peak_memory: AtomicU64,
     memory_refused: AtomicBool,
+    elements_refused: AtomicBool,
     fuel_spent_told: AtomicBool,
 }
 
@@ -35,6 +36,11 @@ impl Tally {
     /// Whether the guest once asked for more memory than it may have.
     pub(super) fn memory_was_refused(&self) -> bool {
         self.memory_refused.load(Ordering::Relaxed)
+    }
+
+    /// Whether the guest once asked for more table elements than it may have.
+    pub(super) fn elements_were_refused(&self) -> bool {
+        self.elements_refused.load(Ordering::Relaxed)
     }
 }
 
@@ -141,7 +147,9 @@ impl ResourceLimiter for Bounds {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.elements.grow(current, desired))
+        let fits = self.elements.grow(current, desired);
+        self.tally.elements_refused.fetch_or(!fits, Ordering::Relaxed);
+        Ok(fits)
     }
 
     fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {

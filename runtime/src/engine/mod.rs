@@ -18,6 +18,7 @@ mod link;
 mod linked;
 mod log;
 mod meter;
+mod quota;
 mod settings;
 mod wasm;
 mod watch;

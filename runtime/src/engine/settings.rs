@@ -28,6 +28,12 @@ pub struct EngineSettings {
     pub trap_limit: usize,
     /// Bytes one call between guest and host may copy out of the guest.
     pub hostcall_fuel: usize,
+    /// Bytes of stack that a guest's calls may use, beside what its toolchain keeps in its memory.
+    pub stack: usize,
+    /// Requests one launch, or one `activate`, may submit.
+    pub submissions: u32,
+    /// Bytes of a title or subtitle that are kept; the rest is cut.
+    pub title_limit: usize,
     /// Core instances of one task. Python's toolchain makes 14.
     pub core_instances: u32,
     /// Tables of one task.
@@ -38,6 +44,18 @@ pub struct EngineSettings {
     pub table_elements: usize,
     /// Files, streams, pollables and the like that one task may hold open at once.
     pub handles: usize,
+    /// Listings of folders that one task may hold open at once. Each holds the names of its folder in the host's memory.
+    pub listings: usize,
+    /// Bytes that a bundle may keep in `/data`.
+    pub data_bytes: u64,
+    /// Files, folders and links that a bundle may keep in `/data`.
+    pub data_entries: u64,
+    /// Bytes that a task may keep in `/tmp`.
+    pub tmp_bytes: u64,
+    /// Files, folders and links that a task may keep in `/tmp`.
+    pub tmp_entries: u64,
+    /// How old the count of a folder must be before a change that does not fit causes a new one.
+    pub recount_after: Duration,
     /// Everything one task's components may hold a handle of at once: the above, each other's things, and the calls, streams
     /// and futures of the asynchronous world.
     pub component_handles: usize,
@@ -83,11 +101,20 @@ impl Default for EngineSettings {
             failure_limit: 64 << 10,
             trap_limit: 4 << 10,
             hostcall_fuel: 2 << 20,
+            stack: 512 << 10,
+            submissions: 1_000,
+            title_limit: 256,
             core_instances: 16,
             tables: 4,
             memories: 2,
             table_elements: 100_000,
             handles: 256,
+            listings: 32,
+            data_bytes: 256 << 20,
+            data_entries: 100_000,
+            tmp_bytes: 256 << 20,
+            tmp_entries: 10_000,
+            recount_after: Duration::from_secs(10),
             component_handles: 4096,
             http_requests: 8,
             http_request_limit: 64 << 20,

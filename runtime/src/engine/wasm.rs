@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -41,6 +44,7 @@ use super::{
     linked::Linked,
     log::Log,
     meter::{Bounds, FuelMeter},
+    quota::{Accounts, Files, Quota},
     settings::EngineSettings,
     watch::Watch,
 };
@@ -104,18 +108,27 @@ struct Works {
     credentials: Option<PathBuf>,
     network: Arc<Network>,
     side_calls: Arc<Semaphore>,
+    /// How many there were: each has a `/tmp` of another name.
+    activations: AtomicU64,
     running: Running,
 }
 
-/// The running tasks, for whoever expires them.
+/// The tasks whose end was not told yet, for whoever expires them and for who waits until there are none.
 #[derive(Clone, Default)]
 pub(super) struct Running {
     tasks: Arc<Mutex<HashMap<TaskId, Arc<Watch>>>>,
+    fewer: Arc<Condvar>,
 }
 
 impl Running {
     pub(super) fn remove(&self, task: TaskId) {
         self.tasks().remove(&task);
+        self.fewer.notify_all();
+    }
+
+    /// Waits until every end is told, but not longer than `patience`.
+    fn wait_for_none(&self, patience: Duration) {
+        drop(self.fewer.wait_timeout_while(self.tasks(), patience, |tasks| !tasks.is_empty()));
     }
 
     fn tasks(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Watch>>> {
@@ -136,11 +149,21 @@ impl WasmEngine {
             .map_err(EngineError::Threads)?;
         let gate = Gate::new(beat);
         let turns = Turns::start(gate.clone(), settings.turns, guests.handle()).map_err(EngineError::Threads)?;
+        let places = Places {
+            data,
+            tmp,
+            accounts: Accounts::default(),
+            data_quota: Quota { bytes: settings.data_bytes, entries: settings.data_entries },
+            tmp_quota: Quota { bytes: settings.tmp_bytes, entries: settings.tmp_entries },
+            recount_after: settings.recount_after,
+            clock: clock.clone(),
+        };
         let works = Works {
             linked: Linked::new(settings.linked_components),
             gate,
             deadlines: Arc::new(Deadlines::start(&control, clock.clone())),
-            places: Arc::new(Places { data, tmp: Arc::new(tmp) }),
+            places: Arc::new(places),
+            activations: AtomicU64::new(0),
             logs: Arc::new(logs),
             credentials,
             network: Arc::new(Network::new(&settings, clock.clone())),
@@ -170,6 +193,7 @@ impl WasmEngine {
         if let Ok(stopping) = stopping {
             stopping.join().ok();
         }
+        self.works.running.wait_for_none(patience);
     }
 }
 
@@ -247,6 +271,7 @@ impl Engine for WasmEngine {
             clock: works.clock.clone(),
             deadlines: works.deadlines.clone(),
             running: works.running.clone(),
+            control: works.control.clone(),
         };
         let gate = works.gate.clone();
         let seat = ending.watch.seat.clone();
@@ -255,20 +280,16 @@ impl Engine for WasmEngine {
 
     fn expire(&self, task: TaskId, reason: ExpirationReason, stop_at: Duration) {
         let Some(watch) = self.works.running.tasks().get(&task).cloned() else { return };
-        watch.expire(reason);
+        // The stop first: a guest that is woken by the signal may ask at once how long it has.
         watch.stop_no_later_than(stop_at);
+        watch.expire(reason);
         self.works.deadlines.set(stop_at, Due::Stop, watch);
     }
 }
 
 /// A task, from its launch to its end. Dropped on the way, it was stopped.
 async fn run(works: Arc<Works>, launch: Launch, mut ending: Ending) {
-    let end = run_launch(&works, launch, &ending).await;
-    ending.end = Some(end);
-    if ending.scratch.exists() {
-        let scratch = ending.scratch.clone();
-        works.control.spawn_blocking(move || scratch.remove()).await.ok();
-    }
+    ending.end = Some(run_launch(&works, launch, &ending).await);
 }
 
 async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
@@ -278,7 +299,8 @@ async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
         Ok(component) => component,
         Err(message) => return End::NotStarted(message),
     };
-    let means = match works.means(&bundle, scratch.clone()).await {
+    let log = Log::file(works.logs.clone(), format!("{task}.log"), works.settings.log_limit);
+    let means = match works.means(&bundle, scratch.clone(), log.clone()).await {
         Ok(means) => means,
         Err(message) => return End::NotStarted(message),
     };
@@ -290,7 +312,6 @@ async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
         expires_at: allowance.time.map(|time| *started + time),
         services: services.clone(),
     });
-    let log = Log::file(works.logs.clone(), format!("{task}.log"), works.settings.log_limit);
     let guest = works.guest(role, log, Some(means), watch, &allowance);
     let answer = call::launch(&works.settings, &component, guest, identifier.to_string(), input).await;
     let end = call::end(&works.settings, &allowance, &watch.tally, answer);
@@ -339,24 +360,26 @@ async fn activate(
 ) -> Result<(), String> {
     let id = bundle.manifest.id.clone();
     let component = works.component(&bundle.digest).await?;
-    let scratch = Scratch::new(&works.places, &format!("activate-{id}"));
-    let removed = RemoveOnDrop(scratch.clone());
-    // Installing needs no secret to be at hand and no server to be up: whoever installs may not be who serves.
-    let means = Means {
-        folders: Folders::open(&works.places, &bundle, scratch)?,
-        given: Given::configuration(&bundle.grants),
-        reach: None,
-    };
+    let number = works.activations.fetch_add(1, Ordering::Relaxed);
+    let scratch = Scratch::new(&works.places, &format!("activate-{id}-{number}"));
     let log_name = format!("activate-{id}.log");
     works.logs.remove_file(&log_name).ok();
     let log = Log::file(works.logs.clone(), log_name.clone(), works.settings.log_limit);
+    // Installing needs no secret to be at hand and no server to be up: whoever installs may not be who serves.
+    let means = Means {
+        folders: Folders::open(&works.places, &bundle, scratch.clone(), log.clone())?,
+        given: Given::configuration(&bundle.grants),
+        reach: None,
+    };
+    let tidied = RemoveOnDrop { scratch, control: works.control.clone() };
     let watch = Watch::new(works.gate.seat(), works.settings.progress_interval, None);
     let guest = works.guest(Role::Activating { bundle: id, services }, log, Some(means), &watch, &allowance);
     let call = {
         let works = works.clone();
         async move {
-            let _removed = removed;
-            call::activate(&works.settings, &component, guest).await
+            let answer = call::activate(&works.settings, &component, guest).await;
+            tidied.now().await;
+            answer
         }
     };
     let activated = match works.aside(&allowance, &watch, call).await {
@@ -387,11 +410,25 @@ struct Means {
     reach: Option<Reach>,
 }
 
-struct RemoveOnDrop(Scratch);
+/// Removes the `/tmp` of a call that is no task, wherever the call was stopped.
+struct RemoveOnDrop {
+    scratch: Scratch,
+    control: Handle,
+}
+
+impl RemoveOnDrop {
+    async fn now(&self) {
+        let scratch = self.scratch.clone();
+        self.control.spawn_blocking(move || scratch.remove()).await.ok();
+    }
+}
 
 impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
-        self.0.remove();
+        if self.scratch.exists() {
+            let scratch = self.scratch.clone();
+            self.control.spawn_blocking(move || scratch.remove());
+        }
     }
 }
 
@@ -407,8 +444,8 @@ impl Works {
     }
 
     /// Opens and reads what the bundle was granted, for `launch`. Errors: what cannot be, named.
-    async fn means(&self, bundle: &Arc<Bundle>, scratch: Scratch) -> Result<Means, String> {
-        let folders = Folders::open(&self.places, bundle, scratch)?;
+    async fn means(&self, bundle: &Arc<Bundle>, scratch: Scratch, log: Log) -> Result<Means, String> {
+        let folders = Folders::open(&self.places, bundle, scratch, log)?;
         let mut given = self.given(bundle).await?;
         let reach = Reach::of(bundle, std::mem::take(&mut given.headers));
         Ok(Means { folders, given, reach: Some(reach) })
@@ -442,8 +479,10 @@ impl Works {
             http: Http::new(self.network.clone(), reach, log.clone()),
             log,
             handles: self.settings.handles,
-            folders,
             variables,
+            files: Files::new(folders, self.settings.listings),
+            title_limit: self.settings.title_limit,
+            submissions: self.settings.submissions,
             clock: self.clock.clone(),
             deadlines: self.deadlines.clone(),
             watch: watch.clone(),

@@ -130,6 +130,11 @@ impl Reports {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::atomic::AtomicBool,
+        task::{Context, Poll, Wake, Waker},
+    };
+
     use crate::engine::{epoch::Beat, gate::Gate};
 
     use super::*;
@@ -157,6 +162,27 @@ mod tests {
         watch.close();
         watch.report(at(500), step(7));
         assert_eq!(*heard.lock().expect("unpoisoned"), [1, 3, 5, 6]);
+    }
+
+    #[test]
+    fn who_waits_for_the_end_is_woken_and_who_comes_later_is_answered_at_once() {
+        struct Woken(AtomicBool);
+        impl Wake for Woken {
+            fn wake(self: Arc<Woken>) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let watch = Watch::new(seat(), Duration::ZERO, None);
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
+        let mut waits = pin!(watch.expired());
+        assert_eq!(waits.as_mut().poll(&mut context), Poll::Pending);
+        watch.expire(ExpirationReason::Cancelled);
+        assert!(woken.0.load(Ordering::SeqCst));
+        watch.expire(ExpirationReason::HostStopping);
+        assert_eq!(waits.as_mut().poll(&mut context), Poll::Ready(ExpirationReason::Cancelled));
+        assert_eq!(pin!(watch.expired()).poll(&mut context), Poll::Ready(ExpirationReason::Cancelled));
     }
 
     #[test]

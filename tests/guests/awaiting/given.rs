@@ -66,12 +66,17 @@ pub(crate) async fn prints(input: &[u8]) -> String {
     format!("{} left, {:?}", left.len(), written.await)
 }
 
-fn folder(name: &str) -> Descriptor {
+pub(crate) fn folder(name: &str) -> Descriptor {
     let folders = preopens::get_directories();
     folders.into_iter().find(|(_, other)| other == name).expect("it is always there").0
 }
 
-async fn open(folder: &Descriptor, path: &str, how: OpenFlags, flags: DescriptorFlags) -> Result<Descriptor, String> {
+pub(crate) async fn open(
+    folder: &Descriptor,
+    path: &str,
+    how: OpenFlags,
+    flags: DescriptorFlags,
+) -> Result<Descriptor, String> {
     let opened = folder.open_at(PathFlags::empty(), path.to_owned(), how, flags).await;
     opened.map_err(|error| format!("{path}: {error:?}"))
 }

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code, unreachable_pub, unused_qualifications, dead_code, reason = "generated")]
 
+mod filling;
 mod given;
 
 use std::{
@@ -48,6 +49,9 @@ impl exports::idlewild::background_tasks::async_handler::Guest for Awaiting {
             Some("waits-without-end") => waits_without_end().await,
             Some("traps-while-it-waits") => traps_while_it_waits().await,
             Some("is-denied") => given::is_denied().await,
+            Some("fills-a-file") => filling::fills_a_file().await?,
+            Some("fills-a-folder") => filling::fills_a_folder().await?,
+            Some("lists-and-leaves-it") => filling::lists_and_leaves_it().await,
             Some("copies") => given::copies(&input).await?,
             Some("prints") => given::prints(&input).await,
             _ => return Err(format!("no such behaviour: {identifier}")),

@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's log is what it prints")]
 
+mod asks_everything;
 mod asks_pending;
 mod checkpoints;
 mod eats_fuel;
@@ -11,11 +12,18 @@ mod eats_memory;
 mod escapes;
 mod exits;
 mod fails;
+mod fills_a_file;
+mod fills_a_folder;
 mod floods_log;
+mod hides_files;
 mod ignores_expiration_awaiting;
+mod lists_too_many;
+mod moves_between_folders;
 mod nothing;
+mod opens_too_many;
 mod polls_expiration;
 mod reads_grant;
+mod recurses;
 mod remembers;
 mod reports_attempt;
 mod reports_progress;
@@ -25,17 +33,27 @@ mod saves_too_much;
 mod sleeps;
 mod spins_bare;
 mod spins_calling;
+mod stretches_a_file;
 mod submits_not_permitted;
+mod submits_without_end;
 mod succeeds;
+mod talks_at_length;
 mod traps;
+mod waits_for_its_end;
 mod waits_on_first_attempt;
 mod work;
 mod writes_clock;
+mod writes_once;
 
 /// Every behaviour by its identifier, in the world that works in order.
 #[idlewild_guest::bundle(sync)]
 mod bundle {
     use idlewild_guest::{Output, Task};
+
+    #[handler("test.behaviours.asks-everything")]
+    fn asks_everything(task: &Task) -> impl Output {
+        crate::asks_everything::run(task)
+    }
 
     #[handler("test.behaviours.asks-pending")]
     fn asks_pending(task: &Task) -> impl Output {
@@ -72,9 +90,24 @@ mod bundle {
         crate::fails::run(task)
     }
 
+    #[handler("test.behaviours.fills-a-file")]
+    fn fills_a_file(task: &Task) -> impl Output {
+        crate::fills_a_file::run(task)
+    }
+
+    #[handler("test.behaviours.fills-a-folder")]
+    fn fills_a_folder(task: &Task) -> impl Output {
+        crate::fills_a_folder::run(task)
+    }
+
     #[handler("test.behaviours.floods-log")]
     fn floods_log(task: &Task) -> impl Output {
         crate::floods_log::run(task)
+    }
+
+    #[handler("test.behaviours.hides-files")]
+    fn hides_files(task: &Task) -> impl Output {
+        crate::hides_files::run(task)
     }
 
     #[handler("test.behaviours.ignores-expiration-awaiting")]
@@ -82,9 +115,24 @@ mod bundle {
         crate::ignores_expiration_awaiting::run(task)
     }
 
+    #[handler("test.behaviours.lists-too-many")]
+    fn lists_too_many(task: &Task) -> impl Output {
+        crate::lists_too_many::run(task)
+    }
+
+    #[handler("test.behaviours.moves-between-folders")]
+    fn moves_between_folders(task: &Task) -> impl Output {
+        crate::moves_between_folders::run(task)
+    }
+
     #[handler("test.behaviours.nothing.*")]
     fn nothing(task: &Task) -> impl Output {
         crate::nothing::run(task)
+    }
+
+    #[handler("test.behaviours.opens-too-many")]
+    fn opens_too_many(task: &Task) -> impl Output {
+        crate::opens_too_many::run(task)
     }
 
     #[handler("test.behaviours.polls-expiration")]
@@ -95,6 +143,11 @@ mod bundle {
     #[handler("test.behaviours.reads-grant")]
     fn reads_grant(task: &Task) -> impl Output {
         crate::reads_grant::run(task)
+    }
+
+    #[handler("test.behaviours.recurses")]
+    fn recurses(task: &Task) -> impl Output {
+        crate::recurses::run(task)
     }
 
     #[handler("test.behaviours.remembers")]
@@ -142,9 +195,19 @@ mod bundle {
         crate::spins_calling::run(task)
     }
 
+    #[handler("test.behaviours.stretches-a-file")]
+    fn stretches_a_file(task: &Task) -> impl Output {
+        crate::stretches_a_file::run(task)
+    }
+
     #[handler("test.behaviours.submits-not-permitted")]
     fn submits_not_permitted(task: &Task) -> impl Output {
         crate::submits_not_permitted::run(task)
+    }
+
+    #[handler("test.behaviours.submits-without-end")]
+    fn submits_without_end(task: &Task) -> impl Output {
+        crate::submits_without_end::run(task)
     }
 
     #[handler("test.behaviours.succeeds")]
@@ -152,9 +215,19 @@ mod bundle {
         crate::succeeds::run(task)
     }
 
+    #[handler("test.behaviours.talks-at-length")]
+    fn talks_at_length(task: &Task) -> impl Output {
+        crate::talks_at_length::run(task)
+    }
+
     #[handler("test.behaviours.traps")]
     fn traps(task: &Task) -> impl Output {
         crate::traps::run(task)
+    }
+
+    #[handler("test.behaviours.waits-for-its-end")]
+    fn waits_for_its_end(task: &Task) -> impl Output {
+        crate::waits_for_its_end::run(task)
     }
 
     #[handler("test.behaviours.waits-on-first-attempt")]
@@ -165,5 +238,10 @@ mod bundle {
     #[handler("test.behaviours.writes-clock")]
     fn writes_clock(task: &Task) -> impl Output {
         crate::writes_clock::run(task)
+    }
+
+    #[handler("test.behaviours.writes-once")]
+    fn writes_once(task: &Task) -> impl Output {
+        crate::writes_once::run(task)
     }
 }

@@ -41,6 +41,10 @@ pub struct Manifest {
     pub secrets: Vec<String>,
     /// Bytes of memory the bundle promises to stay below, if it lowers the host's limit.
     pub memory: Option<u64>,
+    /// Bytes it promises to stay below in `/data`, if it lowers the host's limit.
+    pub data: Option<u64>,
+    /// Bytes a task of it promises to stay below in `/tmp`, if it lowers the host's limit.
+    pub tmp: Option<u64>,
 }
 
 /// A folder a bundle asks for by name.
@@ -85,9 +89,12 @@ impl Manifest {
         let config = asked("config").map(|field| parse_names(&field, &mut names)).transpose()?;
         let secrets = asked("secrets").map(|field| parse_names(&field, &mut names)).transpose()?;
 
-        let limits = root.section("limits", &["memory"])?;
-        let memory =
-            limits.and_then(|section| section.field("memory")).map(|field| parse_memory(&field)).transpose()?;
+        let limits = root.section("limits", &["memory", "data", "tmp"])?;
+        let limit = |key| {
+            let field = limits.as_ref().and_then(|section| section.field(key));
+            field.map(|field| parse_size(&field)).transpose()
+        };
+        let (memory, data, tmp) = (limit("memory")?, limit("data")?, limit("tmp")?);
 
         Ok(Manifest {
             id,
@@ -100,6 +107,8 @@ impl Manifest {
             config: config.unwrap_or_default(),
             secrets: secrets.unwrap_or_default(),
             memory,
+            data,
+            tmp,
         })
     }
 }
@@ -234,7 +243,7 @@ fn parse_access(field: &Field<'_>) -> Result<Access, ManifestError> {
     Access::parse(word).ok_or_else(|| field.unknown_word(word, Access::ALL.iter().map(|access| access.as_str())))
 }
 
-fn parse_memory(field: &Field<'_>) -> Result<u64, ManifestError> {
+fn parse_size(field: &Field<'_>) -> Result<u64, ManifestError> {
     let text = field.string()?;
     match text.parse::<ByteSize>() {
         Ok(ByteSize(bytes)) if bytes > 0 => Ok(bytes),
@@ -264,6 +273,8 @@ secrets = ["upload-token"]
 
 [limits]
 memory = "64 MiB"
+data = "128 MiB"
+tmp = "16 MB"
 "#;
 
     #[test]
@@ -285,6 +296,8 @@ memory = "64 MiB"
             config: vec!["album-title".to_owned()],
             secrets: vec!["upload-token".to_owned()],
             memory: Some(64 << 20),
+            data: Some(128 << 20),
+            tmp: Some(16_000_000),
         };
         assert_eq!(Manifest::parse(WHOLE), Ok(expected));
     }
