@@ -177,6 +177,7 @@ fn a_component_that_does_not_keep_the_contract_is_told_where() {
             "fails_to_activate",
             &["`activate` failed: cannot be activated, on purpose", "nothing was installed, mend the bundle"],
         ),
+        ("awaits_in_activate", &["`activate` failed", "in a function that is not async", "nothing was installed"]),
         (
             "waits_in_activate",
             &["`activate` failed", "expiration.wait was called in activate", "nothing was installed"],

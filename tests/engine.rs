@@ -22,6 +22,7 @@ use std::{fs, time::Duration};
 use house::{Heard, House, allowance, grant, returned, written};
 use idlewild::{
     bundle::Access,
+    clock,
     engine::{Asker, Engine},
     rules::{Allowance, BundleId, End, ExpirationReason, Progress},
 };
@@ -123,6 +124,8 @@ fn a_task_that_waits_for_its_end_or_a_time_is_woken_by_either() {
     for mut house in House::both() {
         let task = house.launch("waits-for-its-end", allowance());
         assert_eq!(house.next(), Heard::Progressed(task, Progress { completed: 1, total: 2 }));
+        // Until it waits again, so that it has to be woken.
+        clock::pause(Duration::from_millis(50));
         house.engine.expire(task, ExpirationReason::ConditionsLost, house.clock.now().uptime + Duration::from_secs(30));
         let (end, usage, _) = house.end(task);
         assert_eq!(end, returned("the time, then conditions-lost"));

@@ -6,7 +6,7 @@ use std::{fs, time::Duration};
 use idlewild::{
     clock,
     engine::{Engine, EngineSettings, World},
-    rules::{Allowance, End, ExpirationReason, TaskId},
+    rules::{Allowance, End, ExpirationReason, Progress, TaskId},
 };
 
 use crate::house::{Heard, House, allowance, guest, returned};
@@ -139,8 +139,11 @@ fn waits_are_bounded() {
     let settings = EngineSettings { component_handles: 100, ..EngineSettings::default() };
     let mut awaiting = Awaiting::with(settings);
     assert_eq!(awaiting.run("work-or-end", "1"), returned("worked"), "a decent guest has room");
-    let end = awaiting.run("waits-without-end", "");
+    let task = awaiting.launch("waits-without-end", "", allowance());
+    let (end, _, before) = awaiting.0.end(task);
     assert!(matches!(&end, End::Trapped(message) if message.contains("handle limit exceeded")), "{end:?}");
+    let Some(Heard::Progressed(_, Progress { completed, .. })) = before.last() else { panic!("{before:?}") };
+    assert!((50..100).contains(completed), "{completed} waits");
 }
 
 #[test]

@@ -140,7 +140,7 @@ async fn spins_while_it_waits() -> ! {
     }
 }
 
-/// Begins one wait after another and keeps them all.
+/// Begins one wait after another, keeps them all, and reports how many.
 async fn waits_without_end() -> ! {
     let mut waits: Vec<Pin<Box<dyn Future<Output = expiration::ExpirationReason>>>> = Vec::new();
     poll_fn(|context: &mut Context<'_>| {
@@ -148,6 +148,7 @@ async fn waits_without_end() -> ! {
             let mut wait = Box::pin(expiration::wait());
             assert!(wait.as_mut().poll(context).is_pending(), "it is not asked yet");
             waits.push(wait);
+            task::set_progress(waits.len() as u64, 0);
         }
     })
     .await
