@@ -23,7 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("api", &["host", "rules"]),
     ("config", &["conditions", "rules"]),
     ("daemon", &["api", "bundle", "clock", "conditions", "config", "engine", "host", "rules", "store"]),
-    ("cli", &["api", "daemon", "rules"]),
+    ("cli", &["api", "daemon", "rules", "spelling"]),
 ];
 
 /// Outside crates that live only in the rooms named.
@@ -33,6 +33,11 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("toml", &["bundle"]),
     ("sha2", &["bundle", "engine"]),
+    ("minisign", &["bundle"]),
+    ("wasm_encoder", &["bundle"]),
+    ("wasm_metadata", &["bundle"]),
+    ("wasmparser", &["bundle"]),
+    ("dialoguer", &["cli"]),
     ("cap_std", &["bundle", "engine"]),
     ("axum", &["api"]),
     ("hyper", &["api"]),
@@ -45,7 +50,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("etcetera", &["config"]),
     ("strsim", &["spelling"]),
     ("rustix", &["bundle", "clock", "daemon", "engine"]),
-    ("serde", &["api", "cli", "host"]),
+    ("serde", &["api", "cli", "daemon", "host"]),
     ("serde_json", &["api", "cli", "host"]),
     ("tokio", &["api", "cli", "clock", "daemon", "engine", "host", "scheduler"]),
     ("tokio_stream", &["api"]),
