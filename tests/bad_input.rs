@@ -141,16 +141,16 @@ fn a_file_that_is_no_component_is_told_what_it_is() {
     let whole = fs::read(built_bundle("behaviours").join("behaviours.wasm")).unwrap();
     let module = wat::parse_str("(module (func (export \"launch\")))").unwrap();
     let bundles = [
-        (broken("text", b"just some text\n"), "it does not begin as WebAssembly does"),
-        (broken("module", &module), "core module"),
-        (broken("empty", b""), "empty"),
-        (broken("torn", &whole[..whole.len() / 2]), "component"),
+        (broken("text", b"just some text\n"), "it does not begin as WebAssembly does; name a WebAssembly component"),
+        (broken("module", &module), "it is a core module, not a component; build it as a component"),
+        (broken("empty", b""), "it is empty; build it again"),
+        (broken("torn", &whole[..whole.len() / 2]), "it breaks off inside the section that begins at byte"),
     ];
     let cases: Vec<Case> = bundles
         .iter()
         .map(|(path, says)| {
-            let says = ["bundle test.behaviours", says, "cargo build --target wasm32-wasip2"];
-            case(&["install", text(path), "--grant", &grant], &says)
+            let component = path.join("behaviours.wasm");
+            case(&["install", text(path), "--grant", &grant], &[text(&component), says])
         })
         .collect();
     assert_cases(&place, &cases);
@@ -244,10 +244,10 @@ fn a_bad_grant_or_path_is_named() {
             &["cannot grant", text(&file), "it is no folder"],
         ),
         usage(&["install", behaviours, "--grant", "shared"], &["`shared` is no grant; say NAME=PATH"]),
-        case(&["install", text(&nowhere)], &[text(&nowhere), "is no bundle folder: it does not exist; check the path"]),
-        case(&["serve", text(&nowhere)], &[text(&nowhere), "is no bundle folder: it does not exist; check the path"]),
+        case(&["install", text(&nowhere)], &[text(&nowhere), "is no bundle: it does not exist; check the path"]),
+        case(&["serve", text(&nowhere)], &[text(&nowhere), "is no bundle: it does not exist; check the path"]),
         case(&["install", text(&shared)], &[text(&shared), "holds no idlewild.toml; name the folder that does"]),
-        case(&["install", text(&file)], &[text(&file), "it is a file; name the folder that holds idlewild.toml"]),
+        case(&["install", text(&file)], &[text(&file), "it is a file, and not WebAssembly; name the folder"]),
         case(&["serve", behaviours, behaviours], &["test.behaviours is given twice: leave one out"]),
     ];
     assert_cases(&place, &cases);

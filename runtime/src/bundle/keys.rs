@@ -34,6 +34,8 @@ pub enum KeyError {
     NeedsPassword,
     #[error("the password is not that of this key; try again")]
     WrongPassword,
+    #[error("it is damaged: its secret half does not fit its public one; restore it from a copy")]
+    Broken,
     #[error("`{name}` cannot name a key; use 1 to {NAME_LIMIT} letters, digits and signs")]
     BadName { name: String },
     #[error("key {id} is trusted already, as {name}; remove that one first: idlewild keys remove {id}")]
@@ -141,7 +143,7 @@ impl SecretKey {
             (Err(_), Some(password)) if is_encrypted(text) => {
                 boxed().into_secret_key(Some(password.to_owned())).map(SecretKey).map_err(|_| KeyError::WrongPassword)
             }
-            (Err(_), _) => Err(KeyError::NotSecret),
+            (Err(_), _) => without_checksum(text).ok_or(KeyError::NotSecret),
         }
     }
 
@@ -151,16 +153,16 @@ impl SecretKey {
 
     /// A signature of the bundle, as minisign writes it.
     pub fn sign(&self, offer: &Offer) -> Result<String, KeyError> {
-        let statement = statement(&offer.digest);
+        let (public, statement) = (self.public()?, statement(&offer.digest));
         let comment = format!("bundle:{} version:{}", offer.manifest.id, offer.manifest.version);
         let signature = minisign::sign(
-            None,
+            Some(public.inner()),
             &self.0,
             statement.as_bytes(),
             Some(&comment),
             Some("signature of an Idlewild bundle"),
         );
-        signature.map(minisign::SignatureBox::into_string).map_err(|error| KeyError::Make(error.to_string()))
+        signature.map(minisign::SignatureBox::into_string).map_err(|_| KeyError::Broken)
     }
 }
 
@@ -173,6 +175,34 @@ impl fmt::Debug for SecretKey {
 /// Whether the file is one whose key only a password opens: `Ed`, then `Sc`, in base 64.
 fn is_encrypted(text: &str) -> bool {
     text.lines().nth(1).is_some_and(|encoded| encoded.trim().len() == 212 && encoded.trim().starts_with("RWRTY"))
+}
+
+/// The key of an unencrypted file of the minisign tool, which leaves the checksum out, and which the library refuses for it.
+/// Whether its halves fit each other is seen when it signs.
+fn without_checksum(text: &str) -> Option<SecretKey> {
+    let bytes = base64(text.lines().nth(1)?.trim())?;
+    let is_plain = bytes.len() == 158 && bytes.starts_with(b"Ed\0\0B2") && bytes[126..].iter().all(|byte| *byte == 0);
+    is_plain.then(|| minisign::SecretKey::from_bytes(&bytes).ok().map(SecretKey))?
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    for four in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let mut bits = 0_u32;
+        for (at, byte) in four.iter().enumerate() {
+            bits |= u32::from(digit(*byte)?) << (18 - 6 * at);
+        }
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..four.len()]);
+    }
+    Some(bytes)
 }
 
 /// A key the operator trusts, under the name they gave it.
@@ -324,6 +354,23 @@ mod tests {
             let torn = &file[..file.len() - 9];
             assert!(matches!(SecretKey::parse(torn, password), Err(KeyError::NotSecret)));
         }
+    }
+
+    #[test]
+    fn an_unencrypted_key_of_the_minisign_tool_is_read() {
+        let file = "untrusted comment: minisign encrypted secret key\n\
+            RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+Y/6ioW4cJZIyObAnsDwQrKbJMs9L5QundbjWm\
+            rjfagAOUhBcDqdBd6OkzWO2FIbQ9uCmZAve2/EaANsc2ru+9DC/bcKBpMVAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
+        let public = SecretKey::parse(file, None).unwrap().public().unwrap();
+        assert_eq!(public.id(), "9670B8858AFA8FF9");
+        // Anything but zeros where the checksum would stand is a checksum that does not fit.
+        let other = file.replace("AAAA=\n", "AABA=\n");
+        assert!(matches!(SecretKey::parse(&other, None), Err(KeyError::NotSecret)));
+        // Without a checksum, damage is seen when it signs.
+        let offer = crate::bundle::read(crate::bundle::folder::tests::folder("a.wasm").path()).unwrap();
+        SecretKey::parse(file, None).unwrap().sign(&offer).unwrap();
+        let damaged = SecretKey::parse(&file.replace("4W4cJZIyO", "4W4cJZIyP"), None).unwrap();
+        assert!(matches!(damaged.sign(&offer), Err(KeyError::Broken)));
     }
 
     #[test]

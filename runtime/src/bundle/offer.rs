@@ -88,7 +88,8 @@ pub(super) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, BundleError> {
     Ok(Some(bytes))
 }
 
-fn read_packed(path: &Path, bytes: Vec<u8>) -> Result<Offer, BundleError> {
+/// Reads a packed file's bytes; `path` is what messages name.
+pub fn read_packed(path: &Path, bytes: Vec<u8>) -> Result<Offer, BundleError> {
     let unpacked = packed::unpack(bytes).map_err(|error| BundleError::Packed { path: path.to_owned(), error })?;
     let Packed { manifest: text, signature, component } = unpacked;
     if component.len() as u64 > COMPONENT_LIMIT {

@@ -92,7 +92,11 @@ fn ours(bytes: &[u8]) -> Result<Ours<'_>, PackedError> {
         let (name, limit, place) = match name {
             MANIFEST_SECTION => (MANIFEST_SECTION, MANIFEST_LIMIT, &mut ours.manifest),
             SIGNATURE_SECTION => (SIGNATURE_SECTION, SIGNATURE_LIMIT, &mut ours.signature),
-            _ => return Err(PackedError::Unknown { name: name.chars().take(NAME_SHOWN).collect() }),
+            _ => {
+                return Err(PackedError::Unknown {
+                    name: name.chars().take(NAME_SHOWN).flat_map(char::escape_default).collect(),
+                });
+            }
         };
         if data.len() > limit {
             return Err(PackedError::TooLong { name, length: data.len(), limit });

@@ -163,8 +163,8 @@ pub(super) fn key_id(number: &[u8]) -> String {
     number.iter().rev().map(|byte| format!("{byte:02X}")).collect()
 }
 
-/// What the two encoded lines of a signature have: 74 and 64 bytes in base 64.
-const ENCODED_LINES: [(usize, usize); 2] = [(1, 100), (3, 88)];
+/// The two encoded lines of a signature, 74 and 64 bytes in base 64: their length, and what fills up the last four digits.
+const ENCODED_LINES: [(usize, usize, &str); 2] = [(1, 100, "="), (3, 88, "==")];
 
 /// Reads a signature's four lines. Their lengths are checked here, since the library takes them for granted.
 fn parse(text: &str) -> Result<minisign::SignatureBox, &'static str> {
@@ -175,8 +175,12 @@ fn parse(text: &str) -> Result<minisign::SignatureBox, &'static str> {
     if lines.len() != 4 {
         return Err("it does not have the four lines of a minisign signature");
     }
-    if ENCODED_LINES.iter().any(|(line, length)| lines[*line].trim().len() != *length) {
-        return Err("a line of it is cut off or too long");
+    let is_whole = |(at, length, fill): &(usize, usize, &str)| {
+        let digits = lines[*at].trim().strip_suffix(fill);
+        digits.is_some_and(|digits| digits.len() + fill.len() == *length && !digits.ends_with('='))
+    };
+    if !ENCODED_LINES.iter().all(is_whole) {
+        return Err("a line of it is not as long as it must be");
     }
     let signature =
         minisign::SignatureBox::from_string(text).map_err(|_| "it is not written as minisign writes signatures")?;
@@ -262,7 +266,7 @@ mod tests {
         let unreadable = |fault: &str| {
             format!("bundle com.example.a: its signature cannot be read: {fault}; sign it again: idlewild sign")
         };
-        let cut = unreadable("a line of it is cut off or too long");
+        let cut = unreadable("a line of it is not as long as it must be");
         let cases = [
             ("another component", check(MANIFEST, b"Component", &signature), broken.clone()),
             ("another manifest", check(&MANIFEST.replace("1.0.0", "1.0.1"), b"component", &signature), broken.clone()),
@@ -270,6 +274,7 @@ mod tests {
             ("a changed signature", check(MANIFEST, b"component", &with(1, &flipped)), broken.clone()),
             ("a changed comment", check(MANIFEST, b"component", &with(2, "trusted comment: x")), broken),
             ("a short signature", check(MANIFEST, b"component", &with(1, &lines[1][..96])), cut.clone()),
+            ("a byte too many", check(MANIFEST, b"component", &with(1, &lines[1].replace('=', "5"))), cut.clone()),
             ("a short second signature", check(MANIFEST, b"component", &with(3, "AAAA")), cut),
             (
                 "no signature at all",
@@ -283,7 +288,7 @@ mod tests {
             ),
             (
                 "no base 64",
-                check(MANIFEST, b"component", &with(1, &"?".repeat(100))),
+                check(MANIFEST, b"component", &with(1, &format!("{}=", "?".repeat(99)))),
                 unreadable("it is not written as minisign writes signatures"),
             ),
             (

@@ -55,7 +55,7 @@ fn lines(inspection: &Inspection) -> Vec<String> {
     }
     lines.add_all("digest", digest.iter().cloned());
     lines.add("size", human::size(*size_bytes));
-    lines.add_all("world", world.iter().cloned());
+    lines.add_all("world", world.as_deref().map(in_words));
     lines.add_all("signature", bundle.iter().map(|_| signature.standing.clone()));
     lines.add_all("modes", (!background_modes.is_empty()).then(|| background_modes.join(", ")));
     lines.add_all("identifiers", identifiers.iter().cloned());
@@ -67,12 +67,10 @@ fn lines(inspection: &Inspection) -> Vec<String> {
     }
     lines.add_all("imports", by_meaning(imports));
     lines.add_all("made with", producers.iter().map(producer));
-    match (installed, problems.is_empty()) {
-        (Some(_), true) => {}
-        (None, true) => {
-            lines.add("install", "nothing that can be seen without running it stands against it".to_owned())
-        }
-        (_, false) => lines.add_all("cannot be", problems.iter().map(|problem| format!("installed: {problem}"))),
+    if !problems.is_empty() {
+        lines.add_all("installable", problems.iter().map(|problem| format!("no: {problem}")));
+    } else if installed.is_none() {
+        lines.add("installable", "yes, as far as can be seen without running it".to_owned());
     }
     lines.0
 }
@@ -90,6 +88,14 @@ impl Lines {
         for (at, text) in texts.into_iter().enumerate() {
             self.add(if at == 0 { word } else { "" }, text);
         }
+    }
+}
+
+fn in_words(world: &str) -> String {
+    match world {
+        "background-app" => format!("{world}: works in order, and polls its expiration"),
+        "async-background-app" => format!("{world}: awaits its work and its expiration together"),
+        world => world.to_owned(),
     }
 }
 

@@ -59,6 +59,7 @@ impl From<KeyError> for HostError {
             | KeyError::NotSecret
             | KeyError::NeedsPassword
             | KeyError::WrongPassword
+            | KeyError::Broken
             | KeyError::BadName { .. }
             | KeyError::Taken { .. }
             | KeyError::NameTaken { .. }
