@@ -325,3 +325,27 @@ fn any_file_is_told_what_it_is_and_why_it_cannot_be_installed() {
     refused(&place, &["inspect", "nowhere"], &["nowhere is no bundle: it does not exist"]);
     refused(&place, &["inspect", "com.example.nothing"], &["no bundle com.example.nothing is installed"]);
 }
+
+#[test]
+fn inspect_finds_what_installing_finds_in_real_components() {
+    let place = Place::new();
+    for installable in ["hello", "gallery", "behaviours"] {
+        let told = place.ask_one(&["inspect", text(&built_bundle(installable))]);
+        assert_eq!(told["problems"], json!([]), "{installable}");
+        assert!(told["imports"].as_array().unwrap().len() > 10, "{told}");
+        assert!(!told["producers"].as_array().unwrap().is_empty(), "{told}");
+    }
+    let asks = place.ask_one(&["inspect", text(&built_bundle("gallery"))])["asks"].clone();
+    let gallery = json!({"kind": "directory", "name": "gallery", "access": "read", "option": "--grant gallery=PATH"});
+    assert_eq!(asks[0], gallery, "{asks}");
+    let misfits = [
+        ("imports_the_missing", "imports `test:missing/thing`, which this host does not offer"),
+        ("exports_nothing", "exports neither `idlewild:background-tasks/handler@0.1.0` nor"),
+    ];
+    for (misfit, reason) in misfits {
+        let path = built_bundle(&format!("misfits/{misfit}"));
+        let told = place.ask_one(&["inspect", text(&path)]);
+        assert!(told["problems"].to_string().contains(reason), "{misfit}: {}", told["problems"]);
+        assert_eq!(place.run(&["install", text(&path)]).code, Some(1));
+    }
+}

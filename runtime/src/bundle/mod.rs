@@ -21,8 +21,6 @@ mod tree;
 
 pub use error::BundleError;
 pub use grants::{Ask, DirectoryGrant, GrantOffer, Grants, HttpGrant, SecretGrant, SecretHeader, SecretSource, bind};
-#[doc(hidden)]
-pub use inspect::offered_interfaces;
 pub use inspect::{Import, Inspection, Need, Producer, SignatureView, World, inspect, inspect_installed};
 pub use keys::{KEY_LIMIT, KeyError, PublicKey, SecretKey, Trust, TrustedKey};
 pub use manifest::{DirectoryAsk, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestError, Place, manifest_reference};

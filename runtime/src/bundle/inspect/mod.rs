@@ -11,7 +11,7 @@ mod component;
 mod imports;
 
 pub use component::{Producer, World};
-pub use imports::{Import, Need, offered_interfaces};
+pub use imports::{Import, Need};
 
 /// What is known of a bundle, or of what is none.
 #[derive(Debug, Clone, PartialEq, Eq)]

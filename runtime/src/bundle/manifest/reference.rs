@@ -116,7 +116,7 @@ pub(super) const DIRECTORY_ACCESS: KeyReference = KeyReference {
 
 pub(super) const MEMORY: KeyReference = KeyReference {
     name: "memory",
-    form: "a size in quotes, such as \"64 MiB\"",
+    form: "a size in quotes",
     default: Some("the host's limit"),
     meaning: "what a task may hold at most; it may only lower the host's limit",
     example: "\"64 MiB\"",
