@@ -63,7 +63,7 @@ fn a_bundle_goes_from_folder_to_file_to_host() {
     assert_eq!(of_file["digest"], built["digest"]);
     assert_eq!((&of_file["world"], &of_file["problems"]), (&json!("background-app"), &json!([])));
     assert_eq!(of_file["identifiers"], json!(["com.example.hello.greet"]));
-    assert_eq!(of_file["signature"]["standing"], "not signed");
+    assert_eq!(of_file["signature"]["verdict"], "not signed");
 
     let signed = place.ask_one(&["sign", text(&file), "--key", text(&secret)]);
     assert_eq!(signed["digest"], built["digest"], "a signature changes no digest");
@@ -83,7 +83,7 @@ fn a_bundle_goes_from_folder_to_file_to_host() {
         assert_eq!(installed["digest"], built["digest"]);
         assert_eq!(installed["signature"], json!({"state": "signed", "name": "ada", "key": signed["key"]}));
         let of_id = place.ask_one(&["inspect", "com.example.hello"]);
-        assert_eq!(of_id["signature"]["standing"], format!("signed by ada (key {})", signed["key"].as_str().unwrap()));
+        assert_eq!(of_id["signature"]["verdict"], format!("signed by ada (key {})", signed["key"].as_str().unwrap()));
         assert_eq!(of_id["installed"], json!({"grants": [], "missing": []}));
         for same in ["digest", "imports", "producers", "identifiers", "size_bytes", "world"] {
             assert_eq!(of_id[same], of_file[same], "{same}");

@@ -31,7 +31,7 @@ pub use packed::{MANIFEST_SECTION, PackedError, SIGNATURE_SECTION};
 pub use registration::check_registration;
 pub use section::FrameError;
 pub use signature::{
-    SIGNATURE_LIMIT, SIGNATURE_NAME, SignatureError, SignaturePolicy, Standing, check_signature, standing, statement,
+    SIGNATURE_LIMIT, SIGNATURE_NAME, SignatureError, SignaturePolicy, Verdict, check_signature, statement, verdict,
 };
 pub use state::{StateError, StateFolder};
 pub use tree::remove_tree;

@@ -52,7 +52,7 @@ impl fmt::Display for SignaturePolicy {
 
 /// What a bundle's signature came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum Verdict {
     /// A trusted key signed exactly this manifest and this component.
     Signed(TrustedKey),
     Unsigned,
@@ -64,23 +64,23 @@ pub enum Standing {
     Unchecked,
 }
 
-impl Standing {
+impl Verdict {
     /// Who signed, when that is proved.
     pub fn signer(&self) -> Option<&TrustedKey> {
         match self {
-            Standing::Signed(key) => Some(key),
-            Standing::Unsigned | Standing::Untrusted { .. } | Standing::Unchecked => None,
+            Verdict::Signed(key) => Some(key),
+            Verdict::Unsigned | Verdict::Untrusted { .. } | Verdict::Unchecked => None,
         }
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Standing::Signed(TrustedKey { name, key }) => write!(f, "signed by {name} (key {})", key.id()),
-            Standing::Unsigned => write!(f, "not signed"),
-            Standing::Untrusted { key } => write!(f, "signed with key {key}, which is not trusted"),
-            Standing::Unchecked => write!(f, "not checked"),
+            Verdict::Signed(TrustedKey { name, key }) => write!(f, "signed by {name} (key {})", key.id()),
+            Verdict::Unsigned => write!(f, "not signed"),
+            Verdict::Untrusted { key } => write!(f, "signed with key {key}, which is not trusted"),
+            Verdict::Unchecked => write!(f, "not checked"),
         }
     }
 }
@@ -100,10 +100,10 @@ pub enum SignatureError {
     #[error("it is signed with key {key}, which is not trusted; if you trust it: idlewild keys trust FILE.pub")]
     Untrusted { key: String },
     #[error(
-        "the installed version is signed by {installed} (key {key}), and this one is {standing}; get it from that \
+        "the installed version is signed by {installed} (key {key}), and this one is {verdict}; get it from that \
          signer, or allow the change of signer"
     )]
-    OtherSigner { installed: String, key: String, standing: String },
+    OtherSigner { installed: String, key: String, verdict: String },
 }
 
 /// What is signed: a line that names the digest, and so manifest and component. `minisign` verifies it as a file of its own.
@@ -116,44 +116,44 @@ pub fn statement(digest: &str) -> String {
 ///
 /// Errors: a signature that is there and does not fit, whatever it is worth otherwise; a policy that is not met; a signer
 /// other than the previous one.
-pub fn check_signature(offer: &Offer, trust: &Trust, previous: Option<&TrustedKey>) -> Result<Standing, BundleError> {
+pub fn check_signature(offer: &Offer, trust: &Trust, previous: Option<&TrustedKey>) -> Result<Verdict, BundleError> {
     let id = &offer.manifest.id;
-    let standing = match trust.policy {
-        SignaturePolicy::Require | SignaturePolicy::Warn => standing(offer, &trust.keys)?,
-        SignaturePolicy::Off => return Ok(Standing::Unchecked),
+    let verdict = match trust.policy {
+        SignaturePolicy::Require | SignaturePolicy::Warn => verdict(offer, &trust.keys)?,
+        SignaturePolicy::Off => return Ok(Verdict::Unchecked),
     };
-    match (trust.policy, &standing) {
-        (SignaturePolicy::Require, Standing::Unsigned) => return Err(said(id, SignatureError::Missing)),
-        (SignaturePolicy::Require, Standing::Untrusted { key }) => {
+    match (trust.policy, &verdict) {
+        (SignaturePolicy::Require, Verdict::Unsigned) => return Err(said(id, SignatureError::Missing)),
+        (SignaturePolicy::Require, Verdict::Untrusted { key }) => {
             return Err(said(id, SignatureError::Untrusted { key: key.clone() }));
         }
         (SignaturePolicy::Require | SignaturePolicy::Warn | SignaturePolicy::Off, _) => {}
     }
     match previous {
-        Some(previous) if standing.signer().is_none_or(|signer| signer.key != previous.key) => {
+        Some(previous) if verdict.signer().is_none_or(|signer| signer.key != previous.key) => {
             let error = SignatureError::OtherSigner {
                 installed: previous.name.clone(),
                 key: previous.key.id(),
-                standing: standing.to_string(),
+                verdict: verdict.to_string(),
             };
             Err(said(id, error))
         }
-        Some(_) | None => Ok(standing),
+        Some(_) | None => Ok(verdict),
     }
 }
 
 /// What the bundle's signature comes to with these keys, whatever the policy. Errors: it is there and does not fit.
-pub fn standing(offer: &Offer, keys: &[TrustedKey]) -> Result<Standing, BundleError> {
-    let Some(text) = &offer.signature else { return Ok(Standing::Unsigned) };
+pub fn verdict(offer: &Offer, keys: &[TrustedKey]) -> Result<Verdict, BundleError> {
+    let Some(text) = &offer.signature else { return Ok(Verdict::Unsigned) };
     let fail = |error| said(&offer.manifest.id, error);
     let signature = parse(text).map_err(|fault| fail(SignatureError::Unreadable { fault }))?;
     let Some(trusted) = keys.iter().find(|trusted| trusted.key.number() == signature.keynum()) else {
-        return Ok(Standing::Untrusted { key: key_id(signature.keynum()) });
+        return Ok(Verdict::Untrusted { key: key_id(signature.keynum()) });
     };
     let TrustedKey { name, key } = trusted;
     let statement = Cursor::new(statement(&offer.digest));
     match minisign::verify(key.inner(), &signature, statement, true, false, false) {
-        Ok(()) => Ok(Standing::Signed(trusted.clone())),
+        Ok(()) => Ok(Verdict::Signed(trusted.clone())),
         Err(_) => Err(fail(SignatureError::Broken { name: name.clone(), key: key.id() })),
     }
 }
@@ -247,7 +247,7 @@ mod tests {
         let check = |manifest: &str, component: &[u8], signature: &str| {
             check_signature(&offered(manifest, component, Some(signature)), &trust, None)
         };
-        assert_eq!(check(MANIFEST, b"component", &signature).unwrap(), Standing::Signed(ada.clone()));
+        assert_eq!(check(MANIFEST, b"component", &signature).unwrap(), Verdict::Signed(ada.clone()));
 
         let broken = format!(
             "bundle com.example.a: its signature by ada (key {}) does not fit: manifest or component were changed after it \
@@ -310,31 +310,31 @@ mod tests {
         let by = |secret: &SecretKey| offered(MANIFEST, b"component", Some(&secret.sign(&bare).unwrap()));
         let (by_ada, by_eve) = (by(&ada_secret), by(&eve_secret));
         let garbage = offered(MANIFEST, b"component", Some("garbage"));
-        let signed = Standing::Signed(ada.clone());
-        let untrusted = Standing::Untrusted { key: eve.key.id() };
+        let signed = Verdict::Signed(ada.clone());
+        let untrusted = Verdict::Untrusted { key: eve.key.id() };
         let cases = [
             (Require, &by_ada, None, Ok(&signed)),
             (Require, &bare, None, Err("it is not signed; sign it")),
             (Require, &by_eve, None, Err("which is not trusted; if you trust it")),
             (Require, &garbage, None, Err("its signature cannot be read")),
             (Warn, &by_ada, None, Ok(&signed)),
-            (Warn, &bare, None, Ok(&Standing::Unsigned)),
+            (Warn, &bare, None, Ok(&Verdict::Unsigned)),
             (Warn, &by_eve, None, Ok(&untrusted)),
             (Warn, &garbage, None, Err("its signature cannot be read")),
-            (Off, &by_ada, None, Ok(&Standing::Unchecked)),
-            (Off, &bare, None, Ok(&Standing::Unchecked)),
-            (Off, &garbage, None, Ok(&Standing::Unchecked)),
+            (Off, &by_ada, None, Ok(&Verdict::Unchecked)),
+            (Off, &bare, None, Ok(&Verdict::Unchecked)),
+            (Off, &garbage, None, Ok(&Verdict::Unchecked)),
             // Upgrades.
             (Warn, &by_ada, Some(&ada), Ok(&signed)),
             (Warn, &bare, Some(&ada), Err("is signed by ada (key ")),
             (Warn, &by_eve, Some(&ada), Err("is signed by ada (key ")),
             (Require, &by_ada, Some(&eve), Err("is signed by eve (key ")),
-            (Off, &bare, Some(&ada), Ok(&Standing::Unchecked)),
+            (Off, &bare, Some(&ada), Ok(&Verdict::Unchecked)),
         ];
         for (at, (policy, offer, previous, expected)) in cases.into_iter().enumerate() {
             let checked = check_signature(offer, &trust(policy, &[&ada]), previous);
             match expected {
-                Ok(standing) => assert_eq!(&checked.unwrap(), standing, "case {at}"),
+                Ok(verdict) => assert_eq!(&checked.unwrap(), verdict, "case {at}"),
                 Err(says) => {
                     let message = checked.unwrap_err().to_string();
                     assert!(message.contains(says), "case {at}: {message}");

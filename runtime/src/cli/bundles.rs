@@ -24,7 +24,7 @@ pub(super) async fn install(client: &Client, out: &mut Output, command: Install)
     }
     let wire::Installed { bundle, version, digest: _, signature, changed } = installed;
     match changed {
-        true if signature == wire::Standing::Unchecked => out.line(&format!("{bundle} {version} is installed")),
+        true if signature == wire::Verdict::Unchecked => out.line(&format!("{bundle} {version} is installed")),
         true => out.line(&format!("{bundle} {version} is installed, {signature}")),
         false => out.line(&format!("{bundle} {version} was installed already, with the same grants")),
     }

@@ -56,7 +56,7 @@ fn lines(inspection: &Inspection) -> Vec<String> {
     lines.add_all("digest", digest.iter().cloned());
     lines.add("size", human::size(*size_bytes));
     lines.add_all("world", world.as_deref().map(in_words));
-    lines.add_all("signature", bundle.iter().map(|_| signature.standing.clone()));
+    lines.add_all("signature", bundle.iter().map(|_| signature.verdict.clone()));
     lines.add_all("modes", (!background_modes.is_empty()).then(|| background_modes.join(", ")));
     lines.add_all("identifiers", identifiers.iter().cloned());
     lines.add_all("memory", memory_bytes.map(|bytes| format!("at most {}", human::size(bytes))));

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     api::wire,
     bundle::{
-        self, KEY_LIMIT, KeyError, Offer, PublicKey, Readers, SecretKey, Standing, Trust, TrustedKey, attach_signature,
+        self, KEY_LIMIT, KeyError, Offer, PublicKey, Readers, SecretKey, Trust, TrustedKey, Verdict, attach_signature,
     },
 };
 
@@ -109,19 +109,19 @@ pub fn verify(source: &Path, key: Option<&str>, state: &Path) -> anyhow::Result<
         None => Trust::of_state(state)?.keys,
     };
     let Offer { manifest, digest, .. } = &offer;
-    match bundle::standing(&offer, &keys)? {
-        Standing::Signed(TrustedKey { name, key: signer }) => Ok(Verified {
+    match bundle::verdict(&offer, &keys)? {
+        Verdict::Signed(TrustedKey { name, key: signer }) => Ok(Verified {
             bundle: manifest.id.to_string(),
             version: manifest.version.clone(),
             digest: digest.clone(),
             name: key.is_none().then_some(name),
             key: signer.id(),
         }),
-        Standing::Untrusted { key: other } if key.is_some() => {
+        Verdict::Untrusted { key: other } if key.is_some() => {
             anyhow::bail!("bundle {}: it is signed with another key, {other}", manifest.id)
         }
-        standing @ (Standing::Unsigned | Standing::Untrusted { .. } | Standing::Unchecked) => {
-            anyhow::bail!("bundle {}: it is {standing}", manifest.id)
+        verdict @ (Verdict::Unsigned | Verdict::Untrusted { .. } | Verdict::Unchecked) => {
+            anyhow::bail!("bundle {}: it is {verdict}", manifest.id)
         }
     }
 }

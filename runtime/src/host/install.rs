@@ -21,7 +21,7 @@ impl Host {
         let id = offer.manifest.id.clone();
         let before = self.installed().await?;
         let old = before.get(&id);
-        let standing = self.check_signature(&offer, old)?;
+        let verdict = self.check_signature(&offer, old)?;
         let kept = old.map(|old| old.grants.clone()).unwrap_or_default();
         let grants = bundle::bind(&offer.manifest, &kept, offered)?;
         check_whole(&offer.manifest, &grants)?;
@@ -29,11 +29,11 @@ impl Host {
             bundle: id.clone(),
             version: offer.manifest.version.clone(),
             digest: offer.digest.clone(),
-            signature: standing.clone(),
+            signature: verdict.clone(),
             changed,
         };
         if old.is_some_and(|old| old.digest == offer.digest && old.grants == grants) {
-            self.keep_newer_signer(&offer.digest, &standing)?;
+            self.keep_newer_signer(&offer.digest, &verdict)?;
             return Ok(installed(false));
         }
         check_names(&offer.manifest, &before)?;
@@ -44,7 +44,7 @@ impl Host {
             return Err(error);
         }
         self.keep(&offer)?;
-        self.keep_signer(&offer.digest, &standing)?;
+        self.keep_signer(&offer.digest, &verdict)?;
         let bundle =
             Arc::new(Bundle { manifest: offer.manifest.clone(), digest: offer.digest.clone(), grants: grants.clone() });
         let row = self.row(&offer.manifest_text, &bundle)?;

@@ -12,8 +12,8 @@ use tokio::sync::{Mutex, broadcast};
 pub use self::{error::HostError, trust::InstalledInspection};
 pub use crate::bundle::{
     Access, Ask, DirectoryAsk, DirectoryGrant, GrantOffer, Grants, HttpGrant, Import, Inspection, Manifest, Need,
-    Origin, Producer, SecretGrant, SecretHeader, SecretSource, SignaturePolicy, SignatureView, Standing, Trust,
-    TrustedKey,
+    Origin, Producer, SecretGrant, SecretHeader, SecretSource, SignaturePolicy, SignatureView, Trust, TrustedKey,
+    Verdict,
 };
 pub use crate::rules::{
     Conditions, Happening, Policy, Refusal, RefusalCode, Request, RequestRecord, Submission, TaskFilter, TaskRecord,
@@ -40,7 +40,7 @@ pub struct Installed {
     pub version: String,
     pub digest: String,
     /// What its signature came to.
-    pub signature: Standing,
+    pub signature: Verdict,
     /// False when the same digest with the same grants was installed already.
     pub changed: bool,
 }

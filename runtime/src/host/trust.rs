@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Host, HostError};
 use crate::{
-    bundle::{self, Bundle, Grants, Inspection, Offer, PublicKey, SignaturePolicy, Standing, Trust, TrustedKey},
+    bundle::{self, Bundle, Grants, Inspection, Offer, PublicKey, SignaturePolicy, Trust, TrustedKey, Verdict},
     rules::BundleId,
 };
 
@@ -67,7 +67,7 @@ impl Host {
 
     /// Before anything of an offer is compiled: whether its signature is what the operator asks for, and the installed
     /// version's signer signed this one too.
-    pub(super) fn check_signature(&self, offer: &Offer, old: Option<&Arc<Bundle>>) -> Result<Standing, HostError> {
+    pub(super) fn check_signature(&self, offer: &Offer, old: Option<&Arc<Bundle>>) -> Result<Verdict, HostError> {
         let previous = match old {
             Some(old) => self.inner.state.signer(&old.digest).map_err(|error| {
                 HostError::Store(format!("who signed the installed {} cannot be read: {error}", old.id()))
@@ -78,15 +78,15 @@ impl Host {
     }
 
     /// Keeps who signed a bundle, for the version that will replace it.
-    pub(super) fn keep_signer(&self, digest: &str, standing: &Standing) -> Result<(), HostError> {
-        let kept = self.inner.state.keep_signer(digest, standing.signer());
+    pub(super) fn keep_signer(&self, digest: &str, verdict: &Verdict) -> Result<(), HostError> {
+        let kept = self.inner.state.keep_signer(digest, verdict.signer());
         kept.map_err(|error| HostError::Store(format!("who signed the bundle cannot be kept: {error}")))
     }
 
     /// The same for a bundle that was installed before: it may have been signed since, and never gets less.
-    pub(super) fn keep_newer_signer(&self, digest: &str, standing: &Standing) -> Result<(), HostError> {
-        match standing.signer() {
-            Some(_) => self.keep_signer(digest, standing),
+    pub(super) fn keep_newer_signer(&self, digest: &str, verdict: &Verdict) -> Result<(), HostError> {
+        match verdict.signer() {
+            Some(_) => self.keep_signer(digest, verdict),
             None => Ok(()),
         }
     }

@@ -66,7 +66,7 @@ pub struct Producer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// For people, such as `not signed`.
-    pub standing: String,
+    pub verdict: String,
     /// The signature as minisign writes it, if it is at hand.
     pub text: Option<String>,
     /// The text that a signature of this bundle signs.
@@ -142,7 +142,7 @@ impl From<host::Producer> for Producer {
 }
 
 impl From<host::SignatureView> for Signature {
-    fn from(host::SignatureView { standing, text, statement }: host::SignatureView) -> Signature {
-        Signature { standing, text, statement }
+    fn from(host::SignatureView { verdict, text, statement }: host::SignatureView) -> Signature {
+        Signature { verdict, text, statement }
     }
 }

@@ -23,7 +23,7 @@ pub use records::{
 };
 pub use requests::{Install, Request, RequestQuery, StateCondition, TaskQuery};
 pub use text::{FromText, Text};
-pub use trust::{Key, KeyTrusted, SetPolicy, Standing, Trust, TrustKey};
+pub use trust::{Key, KeyTrusted, SetPolicy, Trust, TrustKey, Verdict};
 
 /// An output longer than this is left out of lists and events, where only its size is said; asking for the task gives it.
 pub const INLINE_OUTPUT_LIMIT: usize = 4 * 1024;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Output, Request, SecretHeader, SecretSource, Standing, Text};
+use super::{Bytes, Output, Request, SecretHeader, SecretSource, Text, Verdict};
 use crate::{
     host,
     rules::{self, BundleId, ExpirationReason, Identifier, KindName, Timestamp},
@@ -68,7 +68,7 @@ pub struct Installed {
     pub bundle: Text<BundleId>,
     pub version: String,
     pub digest: String,
-    pub signature: Standing,
+    pub signature: Verdict,
     /// False when the same digest with the same grants was installed already.
     pub changed: bool,
 }

@@ -10,7 +10,7 @@ use crate::host::{self, SignaturePolicy};
 /// What a bundle's signature came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
-pub enum Standing {
+pub enum Verdict {
     /// By a trusted key, over exactly this bundle.
     Signed {
         name: String,
@@ -69,24 +69,24 @@ pub struct SetPolicy {
     pub policy: Text<SignaturePolicy>,
 }
 
-impl From<host::Standing> for Standing {
-    fn from(standing: host::Standing) -> Standing {
-        match standing {
-            host::Standing::Signed(host::TrustedKey { name, key }) => Standing::Signed { name, key: key.id() },
-            host::Standing::Unsigned => Standing::Unsigned,
-            host::Standing::Untrusted { key } => Standing::Untrusted { key },
-            host::Standing::Unchecked => Standing::Unchecked,
+impl From<host::Verdict> for Verdict {
+    fn from(verdict: host::Verdict) -> Verdict {
+        match verdict {
+            host::Verdict::Signed(host::TrustedKey { name, key }) => Verdict::Signed { name, key: key.id() },
+            host::Verdict::Unsigned => Verdict::Unsigned,
+            host::Verdict::Untrusted { key } => Verdict::Untrusted { key },
+            host::Verdict::Unchecked => Verdict::Unchecked,
         }
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Standing::Signed { name, key } => write!(f, "signed by {name} (key {key})"),
-            Standing::Unsigned => write!(f, "not signed"),
-            Standing::Untrusted { key } => write!(f, "signed with key {key}, which is not trusted"),
-            Standing::Unchecked => write!(f, "not checked"),
+            Verdict::Signed { name, key } => write!(f, "signed by {name} (key {key})"),
+            Verdict::Unsigned => write!(f, "not signed"),
+            Verdict::Untrusted { key } => write!(f, "signed with key {key}, which is not trusted"),
+            Verdict::Unchecked => write!(f, "not checked"),
         }
     }
 }

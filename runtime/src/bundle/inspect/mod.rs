@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Bundle, BundleError, MANIFEST_NAME, Manifest, Offer, PackedError, Standing, Trust, TrustedKey, offer, read,
+    Bundle, BundleError, MANIFEST_NAME, Manifest, Offer, PackedError, Trust, TrustedKey, Verdict, offer, read,
     section::MAGIC, signature,
 };
 
@@ -37,7 +37,7 @@ pub struct Inspection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureView {
     /// In a few words, such as `not signed`.
-    pub standing: String,
+    pub verdict: String,
     /// The signature as minisign writes it.
     pub text: Option<String>,
     /// What it signs.
@@ -56,31 +56,31 @@ pub fn inspect(path: &Path, trust: &Trust) -> Result<Inspection, BundleError> {
 
 /// Tells of an installed bundle; `signer` is who had signed it when it was installed.
 pub fn inspect_installed(bundle: &Bundle, component: &[u8], signer: Option<&TrustedKey>) -> Inspection {
-    let standing = match signer {
-        Some(signer) => Standing::Signed(signer.clone()).to_string(),
+    let verdict = match signer {
+        Some(signer) => Verdict::Signed(signer.clone()).to_string(),
         None => "not signed with a key that was trusted when it was installed".to_owned(),
     };
     Inspection {
         manifest: Some(bundle.manifest.clone()),
         digest: Some(bundle.digest.clone()),
-        signature: SignatureView { standing, text: None, statement: Some(signature::statement(&bundle.digest)) },
+        signature: SignatureView { verdict, text: None, statement: Some(signature::statement(&bundle.digest)) },
         ..of_component(component)
     }
 }
 
 /// Tells of a bundle.
 fn inspect_offer(offer: &Offer, trust: &Trust) -> Inspection {
-    let (standing, refusal) = match signature::check_signature(offer, trust, None) {
+    let (verdict, refusal) = match signature::check_signature(offer, trust, None) {
         // Told even where the policy does not ask.
-        Ok(Standing::Unchecked) => (told(signature::standing(offer, &trust.keys)), None),
-        Ok(standing) => (standing.to_string(), None),
-        Err(error) => (told(signature::standing(offer, &trust.keys)), Some(error.to_string())),
+        Ok(Verdict::Unchecked) => (told(signature::verdict(offer, &trust.keys)), None),
+        Ok(verdict) => (verdict.to_string(), None),
+        Err(error) => (told(signature::verdict(offer, &trust.keys)), Some(error.to_string())),
     };
     let mut inspection = Inspection {
         manifest: Some(offer.manifest.clone()),
         digest: Some(offer.digest.clone()),
         signature: SignatureView {
-            standing,
+            verdict,
             text: offer.signature.clone(),
             statement: Some(signature::statement(&offer.digest)),
         },
@@ -90,9 +90,9 @@ fn inspect_offer(offer: &Offer, trust: &Trust) -> Inspection {
     inspection
 }
 
-fn told(standing: Result<Standing, BundleError>) -> String {
-    match standing {
-        Ok(standing) => standing.to_string(),
+fn told(verdict: Result<Verdict, BundleError>) -> String {
+    match verdict {
+        Ok(verdict) => verdict.to_string(),
         Err(_) => "signed, and the signature does not fit".to_owned(),
     }
 }
@@ -150,7 +150,7 @@ fn nothing() -> Inspection {
         world: None,
         imports: Vec::new(),
         producers: Vec::new(),
-        signature: SignatureView { standing: "not signed".to_owned(), text: None, statement: None },
+        signature: SignatureView { verdict: "not signed".to_owned(), text: None, statement: None },
         problems: Vec::new(),
     }
 }
@@ -196,7 +196,7 @@ mod tests {
             assert_eq!(needs, [("wasi:cli/stdout@0.2.3", Some(Need::Log)), ("wasi:keyvalue/store@0.2.0", None)]);
             let wat = Producer { role: "processed-by".into(), name: "wat".into(), version: "1.0".into() };
             assert_eq!(producers, [wat]);
-            assert_eq!((signature.standing.as_str(), signature.text), ("not signed", None));
+            assert_eq!((signature.verdict.as_str(), signature.text), ("not signed", None));
             assert_eq!(signature.statement, Some(format!("idlewild bundle {}\n", offer.digest)));
             let missing = "the component imports `wasi:keyvalue/store@0.2.0`, which this host does not offer; build it \
                            without that import";
@@ -213,7 +213,7 @@ mod tests {
         let told = |policy, keys: &[&TrustedKey]| {
             let keys = keys.iter().map(|key| (*key).clone()).collect();
             let inspection = inspect(&path, &Trust { policy, keys }).unwrap();
-            (inspection.signature.standing, inspection.problems.len())
+            (inspection.signature.verdict, inspection.problems.len())
         };
         assert_eq!(told(SignaturePolicy::Require, &[]), ("not signed".to_owned(), 2));
         let signature = SecretKey::parse(&secret, None).unwrap().sign(&offer).unwrap();
