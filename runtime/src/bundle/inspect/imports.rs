@@ -205,6 +205,7 @@ mod tests {
             ("wasi:filesystem/types@0.2.12", Some(Need::Files)),
             ("wasi:filesystem/types@0.3.0", Some(Need::Files)),
             ("wasi:filesystem/types@0.20.0", None),
+            ("wasi:filesystem/types@0.2.0-rc.1", None),
             ("wasi:filesystem/types@0.2", None),
             ("wasi:filesystem/types", None),
             ("wasi:filesystem/typos@0.2.0", None),
