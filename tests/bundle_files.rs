@@ -329,8 +329,11 @@ fn any_file_is_told_what_it_is_and_why_it_cannot_be_installed() {
 #[test]
 fn inspect_finds_what_installing_finds_in_real_components() {
     let place = Place::new();
-    for installable in ["hello", "gallery", "behaviours"] {
+    let installable =
+        [("hello", "async-background-app"), ("gallery", "async-background-app"), ("behaviours", "background-app")];
+    for (installable, world) in installable {
         let told = place.ask_one(&["inspect", text(&built_bundle(installable))]);
+        assert_eq!(told["world"], world, "{installable}");
         assert_eq!(told["problems"], json!([]), "{installable}");
         assert!(told["imports"].as_array().unwrap().len() > 10, "{told}");
         assert!(!told["producers"].as_array().unwrap().is_empty(), "{told}");

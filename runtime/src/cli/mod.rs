@@ -9,6 +9,7 @@ mod files;
 mod human;
 mod inspect;
 mod keys;
+mod new;
 mod output;
 mod requests;
 mod serve;
@@ -75,6 +76,7 @@ fn alone(given: &Given, command: Command) -> anyhow::Result<Option<Command>> {
         Command::Build(command) => files::build(out, command)?,
         Command::Sign(command) => files::sign(out, command)?,
         Command::Verify(command) => files::verify(given, out, command)?,
+        Command::New(command) => new::new(given, command)?,
         Command::Keys(Keys { command: KeysCommand::New(command) }) => keys::new(out, command)?,
         Command::Inspect(command) if inspect::meant(&command.what).is_none() => {
             inspect::show(out, &daemon::inspect(&command.what, &given.state_folder()?)?)?;
@@ -92,7 +94,9 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
     let out = &mut out;
     let answered = match command {
         Command::Serve(_) => unreachable!("serve is its own host"),
-        Command::Build(_) | Command::Sign(_) | Command::Verify(_) => unreachable!("they need no host"),
+        Command::New(_) | Command::Build(_) | Command::Sign(_) | Command::Verify(_) => {
+            unreachable!("they need no host")
+        }
         Command::Inspect(command) => match inspect::meant(&command.what) {
             Some(bundle) => inspect::installed(client, out, &bundle).await,
             None => unreachable!("a file needs no host"),

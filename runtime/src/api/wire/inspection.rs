@@ -89,7 +89,7 @@ impl From<host::Inspection> for Inspection {
             version: manifest.as_ref().map(|manifest| manifest.version.clone()),
             digest,
             size_bytes: size,
-            world: world.map(|world| world.to_string()),
+            world: world.map(|world| world.name().to_owned()),
             background_modes: of(|manifest| manifest.background_modes.iter().map(|mode| mode.to_string()).collect()),
             identifiers: of(|manifest| manifest.permitted_identifiers.iter().map(Pattern::to_string).collect()),
             asks: manifest.iter().flat_map(host::Manifest::asks).map(Ask::from).collect(),

@@ -14,12 +14,19 @@ pub enum World {
     Async,
 }
 
-impl fmt::Display for World {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl World {
+    /// Its name within the contract's package.
+    pub fn name(self) -> &'static str {
+        match self {
             World::Sync => "background-app",
             World::Async => "async-background-app",
-        })
+        }
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "idlewild:background-tasks/{}", self.name())
     }
 }
 
