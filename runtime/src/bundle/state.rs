@@ -29,7 +29,7 @@ const SOCKET_PATH_LIMIT: usize = 107;
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
-    /// Components by digest, as `<digest>.wasm`, and who signed them, as `<digest>.signer`.
+    /// Components by digest, as `<digest>.wasm`.
     pub components: Dir,
     /// Each bundle's `/data`, by bundle id.
     pub data: Dir,
@@ -37,7 +37,7 @@ pub struct StateFolder {
     pub logs: Dir,
     /// Compiled components; may be deleted at any time.
     pub cache: Dir,
-    /// Whom the operator trusts to sign bundles.
+    /// Whom the operator trusts to sign bundles, and who signed what is installed, as `<digest>.signer`.
     pub keys: Dir,
     /// Empty when a host starts.
     pub tmp: Dir,
@@ -151,14 +151,14 @@ impl StateFolder {
     /// Keeps who signed the bundle of that digest, or that nobody did whom the operator trusts.
     pub fn keep_signer(&self, digest: &str, signer: Option<&TrustedKey>) -> io::Result<()> {
         match signer {
-            Some(signer) => self.put(&self.components, &signer_name(digest), signer.file().as_bytes()),
-            None => absent_is_fine(self.components.remove_file(signer_name(digest))),
+            Some(signer) => self.put(&self.keys, &signer_name(digest), signer.file().as_bytes()),
+            None => absent_is_fine(self.keys.remove_file(signer_name(digest))),
         }
     }
 
     /// Who signed the bundle of that digest, as `keep_signer` was told.
     pub fn signer(&self, digest: &str) -> io::Result<Option<TrustedKey>> {
-        let Some(text) = absent_is_none(self.components.read_to_string(signer_name(digest)))? else { return Ok(None) };
+        let Some(text) = absent_is_none(self.keys.read_to_string(signer_name(digest)))? else { return Ok(None) };
         let damaged = |error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", signer_name(digest)));
         TrustedKey::parse(&text).map(Some).map_err(damaged)
     }
@@ -185,7 +185,7 @@ impl StateFolder {
                 absent_is_fine(self.cache.remove_file(name))?;
             }
         }
-        absent_is_fine(self.components.remove_file(signer_name(digest)))?;
+        absent_is_fine(self.keys.remove_file(signer_name(digest)))?;
         absent_is_fine(self.components.remove_file(component_name(digest)))
     }
 
@@ -313,6 +313,7 @@ mod tests {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
 
     use super::*;
+    use crate::bundle::SecretKey;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -425,9 +426,13 @@ mod tests {
         drop(state);
         let state = StateFolder::open(&path).unwrap();
         assert_eq!(state.component("ab").unwrap().unwrap(), b"one");
+        let ada = TrustedKey::new("ada", SecretKey::generate_file(None).unwrap().0).unwrap();
+        assert_eq!(state.signer("ab").unwrap(), None);
+        state.keep_signer("ab", Some(&ada)).unwrap();
+        assert_eq!(state.signer("ab").unwrap(), Some(ada));
         state.forget_component("ab").unwrap();
         state.forget_component("ab").unwrap();
-        assert_eq!(state.component("ab").unwrap(), None);
+        assert_eq!((state.component("ab").unwrap(), state.signer("ab").unwrap()), (None, None));
         assert!(state.keep_component("../ab", b"one").is_err(), "no name leads out");
     }
 
