@@ -61,7 +61,7 @@ fn a_bundle_goes_from_folder_to_file_to_host() {
     let of_file = place.ask_one(&["inspect", text(&file)]);
     assert_eq!(of_folder, of_file, "folder and file are one bundle");
     assert_eq!(of_file["digest"], built["digest"]);
-    assert_eq!((&of_file["world"], &of_file["problems"]), (&json!("background-app"), &json!([])));
+    assert_eq!((&of_file["world"], &of_file["problems"]), (&json!("async-background-app"), &json!([])));
     assert_eq!(of_file["identifiers"], json!(["com.example.hello.greet"]));
     assert_eq!(of_file["signature"]["verdict"], "not signed");
 
@@ -330,7 +330,7 @@ fn any_file_is_told_what_it_is_and_why_it_cannot_be_installed() {
 fn inspect_finds_what_installing_finds_in_real_components() {
     let place = Place::new();
     let installable =
-        [("hello", "async-background-app"), ("gallery", "async-background-app"), ("behaviours", "background-app")];
+        [("hello", "async-background-app"), ("gallery", "background-app"), ("behaviours", "background-app")];
     for (installable, world) in installable {
         let told = place.ask_one(&["inspect", text(&built_bundle(installable))]);
         assert_eq!(told["world"], world, "{installable}");
