@@ -77,6 +77,10 @@ pub enum BundleError {
     GrantedTwice { name: String, option: String },
     #[error("nothing named `{name}` is granted: {mend}")]
     NotRevocable { name: String, mend: String },
+    #[error(
+        "the secrets `{name}` and `{other}` are bound to the same header of the same origin; bind one of them elsewhere"
+    )]
+    SecretsShareHeader { name: String, other: String },
     #[error("the secret `{name}` cannot be bound to {origin}: {bundle} does not ask to speak to it")]
     SecretBoundElsewhere { bundle: BundleId, name: String, origin: Origin },
     #[error("cannot grant {name}={}: {error}; check the path", path.display())]

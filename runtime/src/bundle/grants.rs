@@ -194,14 +194,34 @@ fn is_file_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
 }
 
+/// Headers that say how a message is sent (RFC 9110, sections 7 and 8; RFC 9112): the host's own business.
+const FRAMING_HEADERS: [&str; 12] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 impl SecretHeader {
-    /// Errors: a name no header can have, an origin that is none.
+    /// Errors: a name no header can have, one that says how a message is sent, an origin that is none.
     pub fn parse(name: &str, origin: &str) -> Result<SecretHeader, BundleError> {
         let origin = Origin::parse(origin).map_err(|error| BundleError::GrantOrigin { error })?;
         let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        match !name.is_empty() && name.bytes().all(may_stand) {
-            true => Ok(SecretHeader { origin, name: name.to_ascii_lowercase() }),
-            false => Err(form(name, "the name of a header, such as Authorization")),
+        if name.is_empty() || !name.bytes().all(may_stand) {
+            return Err(form(name, "the name of a header, such as Authorization"));
+        }
+        let name = name.to_ascii_lowercase();
+        match FRAMING_HEADERS.contains(&name.as_str()) {
+            true => Err(form(&name, "a header that says nothing of how a request is sent, such as Authorization")),
+            false => Ok(SecretHeader { origin, name }),
         }
     }
 }
@@ -380,6 +400,11 @@ fn take(grants: &mut Grants, manifest: &Manifest, offer: &GrantOffer) -> Result<
                 });
             }
             grants.secrets.retain(|grant| grant.name != offer.name);
+            if let Some(other) =
+                grants.secrets.iter().find(|grant| grant.header.is_some() && grant.header == offer.header)
+            {
+                return Err(BundleError::SecretsShareHeader { name: offer.name.clone(), other: other.name.clone() });
+            }
             grants.secrets.push(offer.clone());
         }
     }
@@ -561,6 +586,15 @@ mod tests {
                 format!("cannot grant gallery={}: it is no folder; name the folder that holds it", shown(&file)),
             ),
             (
+                "http = [\"https://a.example\"]\nsecrets = [\"one\", \"two\"]\n",
+                vec![
+                    GrantOffer::parse_secret("one=/1,header=X,origin=https://a.example").unwrap(),
+                    GrantOffer::parse_secret("two=/2,header=x,origin=https://a.example").unwrap(),
+                ],
+                "the secrets `two` and `one` are bound to the same header of the same origin; bind one of them elsewhere"
+                    .to_owned(),
+            ),
+            (
                 ALL,
                 vec![GrantOffer::parse_secret("token=/t,header=x,origin=https://other.example").unwrap()],
                 "the secret `token` cannot be bound to https://other.example: com.example does not ask to speak to it".to_owned(),
@@ -594,6 +628,7 @@ mod tests {
                     "a=/f,header=,origin=https://a.example",
                     "a=/f,header=a b,origin=https://a.example",
                     "a=/f,header=x,origin=a.example",
+                    "a=/f,header=Content-Length,origin=https://a.example",
                     "a=,header=x,origin=https://a.example",
                 ],
             ),

@@ -85,16 +85,27 @@ pub(super) fn new(given: &Given, command: New) -> anyhow::Result<()> {
     say(given, &path, &project)
 }
 
+/// Words of Rust and the names of its own crates, which a crate that is to be built beside them cannot have.
+const TAKEN: [&str; 51] = [
+    "abstract", "alloc", "as", "async", "await", "become", "box", "break", "const", "continue", "core", "crate", "do",
+    "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "if", "impl", "in", "let", "loop", "macro",
+    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "std", "struct", "super",
+    "tasks", "test", "trait", "true", "try", "type", "unsafe", "use", "where", "while", "yield",
+];
+
 /// The name of the project and its crate: what cargo and a bundle id both take.
 fn project_name(path: &Path) -> anyhow::Result<String> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let may_stand = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let begins_well = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-    match begins_well && !name.ends_with('-') && name.len() <= 64 && name.bytes().all(may_stand) {
-        true => Ok(name),
-        false => bail!(
+    if !begins_well || name.ends_with('-') || name.len() > 64 || !name.bytes().all(may_stand) {
+        bail!(
             "`{name}` is no name for a project: it may hold lower-case letters, digits and hyphens, and begins with a letter"
-        ),
+        );
+    }
+    match name.starts_with("idlewild") || TAKEN.contains(&name.as_str()) {
+        true => bail!("`{name}` means something else to Rust or to the project itself; choose another name"),
+        false => Ok(name),
     }
 }
 
@@ -145,7 +156,7 @@ mod tests {
         for (path, name) in [("hello", "hello"), ("a/b-2", "b-2"), ("./x/", "x")] {
             assert_eq!(project_name(Path::new(path)).unwrap(), name);
         }
-        for path in ["", "..", "2a", "-a", "a-", "Hello", "a b", "a_b", "ä"] {
+        for path in ["", "..", "2a", "-a", "a-", "Hello", "a b", "a_b", "ä", "async", "test", "idlewild-guest"] {
             assert!(project_name(Path::new(path)).is_err(), "{path}");
         }
     }

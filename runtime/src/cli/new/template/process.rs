@@ -55,7 +55,7 @@ mod tests {
     use super::tasks;
 
     fn idle_host() -> Host {
-        let mut host = Host::new(tasks::bundle());
+        let mut host = Host::new(tasks::BUNDLE);
         for condition in [Condition::Idle, Condition::Network, Condition::ExternalPower] {
             host.state(condition, true);
         }
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn does_all_steps_and_asks_to_run_again() {
         let mut host = idle_host();
-        assert_eq!(host.run_next().outcome.text(), "1000 steps done");
+        assert_eq!(host.run_next().text(), "1000 steps done");
         assert_eq!(host.pending().len(), 1, "the next run is asked for");
     }
 
@@ -74,8 +74,8 @@ mod tests {
     fn goes_on_where_it_was_stopped() {
         let mut host = idle_host();
         host.expire("{{identifier}}", When::Asked(400), ExpirationReason::ConditionsLost);
-        host.run_next();
-        assert!(host.checkpoint("{{identifier}}").is_some(), "what was done is kept");
-        assert_eq!(host.run_next().outcome.text(), "1000 steps done");
+        let stopped = host.run_next();
+        assert_eq!(stopped.checkpoints.len(), 1, "what was done is kept");
+        assert_eq!(host.run_next().text(), "1000 steps done");
     }
 }

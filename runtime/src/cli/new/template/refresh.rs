@@ -36,12 +36,12 @@ mod tests {
 
     #[test]
     fn runs_and_asks_to_run_again() {
-        let mut host = Host::new(tasks::bundle());
+        let mut host = Host::new(tasks::BUNDLE);
         host.activate().expect("the first request is accepted");
         assert!(host.run_due().is_empty(), "it is not due yet");
         host.advance(Duration::from_secs({{seconds}}));
         let ended = host.run_next();
-        assert_eq!(ended.outcome.text(), "run number 1");
+        assert_eq!(ended.text(), "run number 1");
         assert_eq!(host.pending().len(), 1, "the next run is asked for");
     }
 }

@@ -1,0 +1,78 @@
+//! A new project, as its author meets it: written, tested, built to one file, installed, run.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use idlewild_tests::{Answer, Place, Signal};
+
+/// Where new projects are built, so that the kit is built once for all of them.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/new-projects")
+}
+
+fn cargo_test(project: &Path) -> String {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["test", "--quiet"]).current_dir(project).env("CARGO_TARGET_DIR", target());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+fn build(place: &Place, project: &Path) -> Answer {
+    let mut command = place.command(&["build", project.to_str().unwrap(), "--json"]);
+    command.env("CARGO_TARGET_DIR", target()).output().unwrap().into()
+}
+
+#[test]
+fn what_is_written_tests_builds_installs_and_runs() {
+    let place = Place::new();
+    for (work, verb, more) in [("refresh", "refresh", &[][..]), ("long", "process", &["--requires-network"][..])] {
+        let name = format!("my-{work}");
+        let arguments = [&["new", &name, "--work", work, "--every", "1s"][..], more].concat();
+        let written = place.ask_one(&arguments);
+        let identifier = format!("com.example.{name}.{verb}");
+        assert_eq!(written["identifier"], identifier);
+
+        let project = place.path(&name);
+        let said = cargo_test(&project);
+        assert!(!said.contains("warning"), "{said}");
+        let built = build(&place, &project);
+        assert_eq!(built.code, Some(0), "{}", built.stderr);
+        let file = built.lines()[0]["path"].as_str().unwrap().to_owned();
+        assert!(file.ends_with(&format!("com.example.{name}-0.1.0.wasm")), "{file}");
+
+        place.ask_one(&["install", &file]);
+        let mut host = place.serve_at_ease(&[]);
+        let ended = host.wait_for("ended", &identifier);
+        assert_eq!(ended["outcome"]["outcome"], "succeeded", "{ended}");
+        host.signal(Signal::TERM);
+        assert_eq!(host.end().code, Some(0));
+    }
+}
+
+#[test]
+fn a_bad_name_or_an_unsaid_kind_of_work_writes_nothing() {
+    let place = Place::new();
+    fs::create_dir(place.path("taken")).unwrap();
+    let cases: [(&[&str], &str); 6] = [
+        (&["new", "Hello", "--work", "long"], "`Hello` is no name for a project"),
+        (&["new", "hello"], "--work refresh"),
+        (&["new", "taken", "--work", "long"], "taken exists already"),
+        (&["new", "hello", "--work", "refresh", "--requires-network"], "--work long"),
+        (&["new", "hello", "--work", "long", "--every", "0s"], "less than a second"),
+        (&["new", "hello", "--work", "long", "--kit", "."], "is not the guest kit"),
+    ];
+    for (arguments, message) in cases {
+        let answer = place.run(arguments);
+        assert_eq!(answer.code, Some(1), "{arguments:?}");
+        assert!(answer.stderr.contains(message), "{arguments:?}: {}", answer.stderr);
+        assert_eq!(answer.stdout, b"");
+    }
+    let left: Vec<_> = fs::read_dir(place.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["taken"]);
+}
