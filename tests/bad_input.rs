@@ -4,9 +4,11 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
+use idlewild::bundle::{self, Offer};
 use idlewild_tests::{Answer, Place, Signal, built_bundle};
 use serde_json::Value;
 
@@ -141,18 +143,80 @@ fn a_file_that_is_no_component_is_told_what_it_is() {
     let whole = fs::read(built_bundle("behaviours").join("behaviours.wasm")).unwrap();
     let module = wat::parse_str("(module (func (export \"launch\")))").unwrap();
     let bundles = [
-        (broken("text", b"just some text\n"), "it does not begin as WebAssembly does"),
-        (broken("module", &module), "core module"),
-        (broken("empty", b""), "empty"),
-        (broken("torn", &whole[..whole.len() / 2]), "component"),
+        (broken("text", b"just some text\n"), "it does not begin as WebAssembly does; name a WebAssembly component"),
+        (broken("module", &module), "it is a core module, not a component; build it as a component"),
+        (broken("empty", b""), "it is empty; build it again"),
+        (broken("torn", &whole[..whole.len() / 2]), "it breaks off inside the section that begins at byte"),
     ];
     let cases: Vec<Case> = bundles
         .iter()
         .map(|(path, says)| {
-            let says = ["bundle test.behaviours", says, "cargo build --target wasm32-wasip2"];
-            case(&["install", text(path), "--grant", &grant], &says)
+            let component = path.join("behaviours.wasm");
+            case(&["install", text(path), "--grant", &grant], &[text(&component), says])
         })
         .collect();
+    assert_cases(&place, &cases);
+}
+
+#[test]
+fn a_file_that_is_no_packed_bundle_is_told_why() {
+    let place = Place::new();
+    let real = bundle::read(&built_bundle("behaviours")).unwrap();
+    let (text_of, component) = (real.manifest_text.clone(), real.component.clone());
+    let pack = |name: &str, manifest: String, component: &[u8]| {
+        let path = place.path(name);
+        let offer = Offer { manifest_text: manifest, component: component.to_vec(), ..real.clone() };
+        fs::write(&path, bundle::pack(&offer)).unwrap();
+        path
+    };
+    let bytes = |name: &str, bytes: &[u8]| {
+        let path = place.path(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let module = wat::parse_str("(module)").unwrap();
+    let whole = bundle::pack(&real);
+    let linked = changed(&place, "linked", "0.1.0", "0.1.0");
+    fs::remove_file(linked.join("behaviours.wasm")).unwrap();
+    symlink(built_bundle("behaviours").join("behaviours.wasm"), linked.join("behaviours.wasm")).unwrap();
+    let foreign = text_of.replace("id = \"test.behaviours\"", "id = \"com.example\"");
+    let twice = changed(&place, "twice-packed", "0.1.0", "0.1.0");
+    fs::write(twice.join("behaviours.wasm"), &whole).unwrap();
+    let files: [(PathBuf, &str); 13] = [
+        (bytes("empty.wasm", b""), "it is a file, and not WebAssembly; name the folder"),
+        (bytes("text.wasm", b"text"), "it is a file, and not WebAssembly; name the folder"),
+        (bytes("head.wasm", b"\0asm"), "it breaks off inside the section that begins at byte 0"),
+        (bytes("module.wasm", &module), "it is a core module, not a component; build it as a component"),
+        (bytes("newer.wasm", b"\0asm\x0e\0\x01\0"), "it is WebAssembly of a version this host does not know"),
+        (bytes("long.wasm", b"\0asm\x0d\0\x01\0\0\xff\xff\xff\xff\x0f"), "it breaks off inside the section"),
+        (bytes("torn.wasm", &whole[..whole.len() - 1]), "it breaks off inside the section that begins at byte"),
+        (bytes("bare.wasm", &component), "it carries no manifest; pack it: idlewild build FOLDER"),
+        (pack("key.wasm", text_of.replace("component =", "componnet ="), &component), "did you mean `component`?"),
+        (pack("outside.wasm", text_of.replace("behaviours.wasm", "../x.wasm"), &component), "inside the bundle folder"),
+        (pack("foreign.wasm", foreign, &component), "must be `com.example` or begin with `com.example.`"),
+        (linked.clone(), "leads out of the bundle folder; copy the file into it instead of linking to it"),
+        (twice.clone(), "it carries a manifest of its own; install that file as it is"),
+    ];
+    let mut cases = Vec::new();
+    for (path, says) in &files {
+        cases.push(case(&["install", text(path)], &[text(path), says]));
+        cases.push(case(&["serve", text(path)], &[text(path), says]));
+        cases.push(case(&["verify", text(path)], &[text(path), says]));
+    }
+    for command in ["build", "sign"] {
+        let arguments = [&[command, text(&files[6].0)][..], if command == "sign" { &["--key", "x.key"] } else { &[] }];
+        cases.push(case(&arguments.concat(), &[files[6].1]));
+    }
+    cases.push(case(&["install", "/dev/null"], &["/dev/null is no regular file; put a file there"]));
+    cases.push(case(&["inspect", "/dev/null"], &["/dev/null is no regular file; put a file there"]));
+    // A name that another installed bundle has, in a file that is well-formed.
+    let names = "[bundle]\nid = \"com.example\"\nversion = \"1.0.0\"\ncomponent = \"x.wasm\"\n\
+                 [scheduling]\npermitted-identifiers = [\"com.example.hello.greet\"]\n";
+    let names = pack("names.wasm", names.to_owned(), &component);
+    cases.push(case(
+        &["install", text(&names)],
+        &["com.example.hello.greet overlaps com.example.hello.greet of the installed"],
+    ));
     assert_cases(&place, &cases);
 }
 
@@ -251,10 +315,10 @@ fn a_bad_grant_or_path_is_named() {
             &["cannot grant", text(&file), "it is no folder"],
         ),
         usage(&["install", behaviours, "--grant", "shared"], &["`shared` is no grant; say NAME=PATH"]),
-        case(&["install", text(&nowhere)], &[text(&nowhere), "is no bundle folder: it does not exist; check the path"]),
-        case(&["serve", text(&nowhere)], &[text(&nowhere), "is no bundle folder: it does not exist; check the path"]),
+        case(&["install", text(&nowhere)], &[text(&nowhere), "is no bundle: it does not exist; check the path"]),
+        case(&["serve", text(&nowhere)], &[text(&nowhere), "is no bundle: it does not exist; check the path"]),
         case(&["install", text(&shared)], &[text(&shared), "holds no idlewild.toml; name the folder that does"]),
-        case(&["install", text(&file)], &[text(&file), "it is a file; name the folder that holds idlewild.toml"]),
+        case(&["install", text(&file)], &[text(&file), "it is a file, and not WebAssembly; name the folder"]),
         case(&["serve", behaviours, behaviours], &["test.behaviours is given twice: leave one out"]),
     ];
     assert_cases(&place, &cases);
@@ -287,6 +351,13 @@ fn what_is_not_there_is_named_and_so_is_what_cannot_be_typed() {
         usage(&["pending", "--limit", "0"], &["a limit is a number between 1 and 1000"]),
         usage(&["conditions", "idle"], &["write idle=yes, no or auto"]),
         usage(&["instal"], &["unrecognized subcommand 'instal'"]),
+        usage(&["keys", "policy", "never"], &["[possible values: require, warn, off]"]),
+        usage(&["keys", "new", "x", "--unencrypted", "--password-file", "x"], &["cannot be used with"]),
+        usage(&["sign", "x"], &["--key <FILE>"]),
+        case(&["inspect", "com.example.nothing"], &["no bundle com.example.nothing is installed: `idlewild bundles`"]),
+        case(&["keys", "remove", "nobody"], &["no key nobody is trusted: `idlewild keys list`"]),
+        case(&["keys", "trust", "nowhere.pub"], &["the key nowhere.pub cannot be read", "No such file"]),
+        case(&["keys", "new", "nowhere/x", "--unencrypted"], &["cannot write nowhere/x.key", "No such file"]),
     ];
     assert_cases(&place, &cases);
 }

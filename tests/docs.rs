@@ -166,6 +166,34 @@ fn every_setting_stands_in_the_concepts_with_its_default() {
     }
 }
 
+/// `IDLEWILD_REWRITE_DOCS=1` writes it instead.
+#[test]
+fn the_reference_of_the_manifest_is_the_codes_own() {
+    let path = root().join("docs/bundles.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (begins, ends) = ("<!-- reference begins -->\n", "<!-- reference ends -->\n");
+    let (before, rest) = text.split_once(begins).unwrap();
+    let (written, after) = rest.split_once(ends).unwrap();
+    let reference = idlewild::bundle::manifest_reference();
+    #[expect(clippy::disallowed_methods, reason = "a person asks for the document to be written")]
+    if env::var_os("IDLEWILD_REWRITE_DOCS").is_some() {
+        fs::write(&path, format!("{before}{begins}{reference}{ends}{after}")).unwrap();
+        return;
+    }
+    assert!(
+        written == reference,
+        "docs/bundles.md is behind the code: IDLEWILD_REWRITE_DOCS=1 cargo test --workspace --test docs"
+    );
+}
+
+/// What a manifest in the documents says can be said.
+#[test]
+fn manifests_shown_whole_are_manifests() {
+    let text = fs::read_to_string(root().join("docs/bundles.md")).unwrap();
+    let shown = text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    idlewild::bundle::Manifest::parse(shown).unwrap();
+}
+
 /// The commands that the binary's help lists.
 fn known_commands() -> BTreeSet<String> {
     // A test lies in `deps`, beside which lies the binary, whatever the target folder and profile.

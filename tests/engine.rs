@@ -10,12 +10,12 @@ mod components;
 mod hostile;
 #[path = "engine/house.rs"]
 mod house;
-#[path = "engine/web.rs"]
-mod web;
 #[path = "engine/limits.rs"]
 mod limits;
 #[path = "engine/quota.rs"]
 mod quota;
+#[path = "engine/web.rs"]
+mod web;
 
 use std::{fs, time::Duration};
 

@@ -7,7 +7,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::header,
     response::{IntoResponse, Sse, sse},
-    routing::{delete, get},
+    routing::{delete, get, put},
 };
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{broadcast::Receiver, watch};
@@ -55,6 +55,10 @@ pub fn router(host: Host, about: wire::About, closing: Closing) -> Router {
         .route("/host", get(about_host))
         .route("/bundles", get(bundles).post(install))
         .route("/bundles/{bundle}", delete(uninstall))
+        .route("/bundles/{bundle}/inspection", get(inspect))
+        .route("/keys", get(trust).post(trust_key))
+        .route("/keys/{key}", delete(distrust_key))
+        .route("/signature-policy", put(set_policy))
         .route("/requests", get(pending).post(submit))
         .route("/requests/{identifier}", delete(cancel))
         .route("/tasks", get(tasks))
@@ -108,6 +112,29 @@ async fn install(State(served): State<Served>, Body(install): Body<wire::Install
 async fn uninstall(State(served): State<Served>, Segment(bundle): Segment<BundleId>) -> Answer<wire::Uninstalled> {
     let uninstalling = tokio::spawn(async move { served.host.uninstall(&bundle).await });
     Ok(Json(uninstalling.await.map_err(|_| HostError::Stopping)??.into()))
+}
+
+async fn inspect(State(served): State<Served>, Segment(bundle): Segment<BundleId>) -> Answer<wire::Inspection> {
+    Ok(Json(served.host.inspect(&bundle).await?.into()))
+}
+
+async fn trust(State(served): State<Served>) -> Answer<wire::Trust> {
+    Ok(Json(served.host.trust().await?.into()))
+}
+
+async fn trust_key(State(served): State<Served>, Body(asked): Body<wire::TrustKey>) -> Answer<wire::KeyTrusted> {
+    let wire::TrustKey { name, key } = asked;
+    let (trusted, changed) = served.host.trust_key(&name, &key).await?;
+    Ok(Json(wire::KeyTrusted { key: trusted.into(), changed }))
+}
+
+async fn distrust_key(State(served): State<Served>, Segment(key): Segment<String>) -> Answer<wire::Key> {
+    Ok(Json(served.host.distrust_key(&key).await?.into()))
+}
+
+async fn set_policy(State(served): State<Served>, Body(asked): Body<wire::SetPolicy>) -> Answer<wire::Trust> {
+    served.host.set_signature_policy(asked.policy.0).await?;
+    Ok(Json(served.host.trust().await?.into()))
 }
 
 async fn pending(

@@ -2,20 +2,42 @@
 
 use std::{io, path::PathBuf};
 
-use super::{Access, ManifestError, Origin, OriginError};
+use super::{Access, ManifestError, Origin, OriginError, PackedError, SignatureError};
 use crate::rules::{BundleId, Pattern};
 
 /// Why a bundle was not taken. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// Nothing at the path, or nothing a bundle can be.
-    #[error("{} is no bundle folder: {fault}", path.display())]
-    NoFolder { path: PathBuf, fault: &'static str },
+    #[error("{} is no bundle: {fault}", path.display())]
+    NoBundle { path: PathBuf, fault: &'static str },
     #[error("cannot read {}: {error}", path.display())]
     Read {
         path: PathBuf,
         #[source]
         error: io::Error,
+    },
+    #[error("cannot write {}: {error}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+    #[error("{} exists already; choose another name, or remove it first", path.display())]
+    Exists { path: PathBuf },
+    /// The component, or the file that holds all, is not one a bundle can have.
+    #[error("{}: {error}", path.display())]
+    Packed {
+        path: PathBuf,
+        #[source]
+        error: PackedError,
+    },
+    /// The signature does not fit, or is not what the operator asks for.
+    #[error("bundle {bundle}: {error}")]
+    Signature {
+        bundle: BundleId,
+        #[source]
+        error: SignatureError,
     },
     #[error("{}: {error}", path.display())]
     Manifest {

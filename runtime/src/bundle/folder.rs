@@ -2,58 +2,43 @@
 
 use std::{
     ffi::OsStr,
-    io::{self, Read},
+    io::{self, Read as _},
     path::{Component, Path},
 };
 
 use cap_std::{ambient_authority, fs::Dir};
-use sha2::{Digest, Sha256};
 
-use super::{BundleError, MANIFEST_LIMIT, MANIFEST_NAME, Manifest};
+use super::{
+    BundleError, COMPONENT_LIMIT, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, SIGNATURE_NAME, packed,
+    signature::SIGNATURE_LIMIT,
+};
 
-/// The largest component, in bytes.
-pub const COMPONENT_LIMIT: u64 = 128 << 20;
-
-/// A bundle as read: consistent in itself, neither compiled nor granted anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    pub manifest: Manifest,
-    /// The manifest as written.
-    pub manifest_text: String,
-    pub component: Vec<u8>,
-    /// SHA-256 over manifest and component, in lower-case hexadecimal.
-    pub digest: String,
+/// What a bundle folder holds.
+pub(super) struct Read {
+    pub(super) manifest: Manifest,
+    pub(super) manifest_text: String,
+    pub(super) component: Vec<u8>,
+    pub(super) signature: Option<String>,
 }
 
-/// Reads the bundle in the folder `path`; its `idlewild.toml` may be named instead.
-pub fn read_folder(path: &Path) -> Result<Offer, BundleError> {
-    let folder = match path.file_name() {
-        Some(name) if name == MANIFEST_NAME => path.parent().expect("a path with a name has a parent"),
-        _ => path,
-    };
-    // The parent of a bare name is empty, and means here.
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let dir = open_folder(folder)?;
-
-    let file = dir.open_file(Path::new(MANIFEST_NAME), MANIFEST_LIMIT as u64)?;
-    let manifest_path = folder.join(MANIFEST_NAME);
-    let Some(manifest_bytes) = file else {
+/// Reads the bundle in the folder `path`.
+pub(super) fn read(path: &Path) -> Result<Read, BundleError> {
+    let folder = open_folder(path)?;
+    let Some(manifest_text) = folder.text(MANIFEST_NAME, MANIFEST_LIMIT)? else {
         let fault = "it holds no idlewild.toml; name the folder that does, or write one";
-        return Err(BundleError::NoFolder { path: folder.to_owned(), fault });
+        return Err(BundleError::NoBundle { path: path.to_owned(), fault });
     };
-    let manifest_text = String::from_utf8(manifest_bytes).map_err(|_| BundleError::Read {
-        path: manifest_path.clone(),
-        error: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text; save it as such"),
-    })?;
+    let manifest_path = path.join(MANIFEST_NAME);
     let manifest =
         Manifest::parse(&manifest_text).map_err(|error| BundleError::Manifest { path: manifest_path, error })?;
 
-    let component = dir.open_file(&manifest.component, COMPONENT_LIMIT)?.ok_or_else(|| BundleError::NoComponent {
-        path: folder.join(&manifest.component),
-        mend: how_to_build(folder, &manifest.component),
+    let component_path = path.join(&manifest.component);
+    let component = folder.open_file(&manifest.component, COMPONENT_LIMIT)?.ok_or_else(|| {
+        BundleError::NoComponent { path: component_path.clone(), mend: how_to_build(path, &manifest.component) }
     })?;
-    let digest = digest(manifest_text.as_bytes(), &component);
-    Ok(Offer { manifest, manifest_text, component, digest })
+    packed::check_bare(&component).map_err(|error| BundleError::Packed { path: component_path, error })?;
+    let signature = folder.text(SIGNATURE_NAME, SIGNATURE_LIMIT)?;
+    Ok(Read { manifest, manifest_text, component, signature })
 }
 
 struct Folder<'p> {
@@ -62,18 +47,27 @@ struct Folder<'p> {
 }
 
 fn open_folder(path: &Path) -> Result<Folder<'_>, BundleError> {
-    let no_folder = |fault| BundleError::NoFolder { path: path.to_owned(), fault };
+    let no_bundle = |fault| BundleError::NoBundle { path: path.to_owned(), fault };
     match Dir::open_ambient_dir(path, ambient_authority()) {
         Ok(dir) => Ok(Folder { path, dir }),
         Err(error) => Err(match error.kind() {
-            io::ErrorKind::NotFound => no_folder("it does not exist; check the path"),
-            io::ErrorKind::NotADirectory => no_folder("it is a file; name the folder that holds idlewild.toml"),
+            io::ErrorKind::NotFound => no_bundle("it does not exist; check the path"),
+            io::ErrorKind::NotADirectory => no_bundle("it is a file; name the folder that holds idlewild.toml"),
             _ => BundleError::Read { path: path.to_owned(), error },
         }),
     }
 }
 
 impl Folder<'_> {
+    /// A text file; none when there is no such file.
+    fn text(&self, name: &str, limit: usize) -> Result<Option<String>, BundleError> {
+        let Some(bytes) = self.open_file(Path::new(name), limit as u64)? else { return Ok(None) };
+        String::from_utf8(bytes).map(Some).map_err(|_| BundleError::Read {
+            path: self.path.join(name),
+            error: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text; save it as such"),
+        })
+    }
+
     /// A file's bytes; none when there is no such file.
     fn open_file(&self, name: &Path, limit: u64) -> Result<Option<Vec<u8>>, BundleError> {
         let path = self.path.join(name);
@@ -125,18 +119,8 @@ fn how_to_build(folder: &Path, component: &Path) -> String {
     }
 }
 
-/// Each part goes in behind its length, so that no other pair of parts has the same bytes.
-fn digest(manifest: &[u8], component: &[u8]) -> String {
-    let mut hash = Sha256::new_with_prefix(b"idlewild bundle, first form\0");
-    for part in [manifest, component] {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
@@ -148,42 +132,37 @@ mod tests {
         )
     }
 
-    fn folder(component: &str) -> tempfile::TempDir {
+    /// A component without anything in it.
+    fn empty() -> Vec<u8> {
+        wat::parse_str("(component)").unwrap()
+    }
+
+    /// A folder with a manifest that names the component, and an empty component under that name.
+    pub(in crate::bundle) fn folder(component: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(MANIFEST_NAME), manifest(component)).unwrap();
+        fs::write(folder.path().join(component), empty()).unwrap();
         folder
     }
 
     #[test]
-    fn reads_a_folder_or_its_manifest() {
+    fn reads_what_a_folder_holds() {
         let folder = folder("gallery.wasm");
-        fs::write(folder.path().join("gallery.wasm"), b"\0asm").unwrap();
-        let offer = read_folder(folder.path()).unwrap();
-        assert_eq!(offer.manifest.id.as_str(), "com.example.gallery");
-        assert_eq!(offer.manifest_text, manifest("gallery.wasm"));
-        assert_eq!(offer.component, b"\0asm");
-        assert_eq!(read_folder(&folder.path().join(MANIFEST_NAME)).unwrap(), offer);
-    }
-
-    #[test]
-    fn the_digest_tells_bundles_apart() {
-        let digests = [digest(b"ab", b"c"), digest(b"a", b"bc"), digest(b"", b"abc"), digest(b"abc", b"")];
-        for (at, one) in digests.iter().enumerate() {
-            assert_eq!(one.len(), 64);
-            assert!(digests[at + 1..].iter().all(|other| other != one));
-        }
-        let known = "940edd2d53b800aaed801f37504be130ea71c5c9d31a56906369e6271805f40f";
-        assert_eq!(digest(b"manifest", b"component"), known, "installed bundles are known by their digest");
+        let Read { manifest: read_manifest, manifest_text, component, signature } = read(folder.path()).unwrap();
+        assert_eq!(read_manifest.id.as_str(), "com.example.gallery");
+        assert_eq!((manifest_text, component, signature), (manifest("gallery.wasm"), empty(), None));
+        fs::write(folder.path().join(SIGNATURE_NAME), "signed").unwrap();
+        assert_eq!(read(folder.path()).unwrap().signature.as_deref(), Some("signed"));
     }
 
     #[test]
     fn a_bad_folder_is_named_with_its_mend() {
         type Make = fn(&Path);
-        let cases: [(&str, Make, &str); 10] = [
+        let cases: [(&str, Make, &str); 14] = [
             (
                 "gallery.wasm",
                 |path| fs::remove_dir_all(path).unwrap(),
-                "PATH is no bundle folder: it does not exist; check the path",
+                "PATH is no bundle: it does not exist; check the path",
             ),
             (
                 "gallery.wasm",
@@ -191,12 +170,12 @@ mod tests {
                     fs::remove_dir_all(path).unwrap();
                     fs::write(path, "").unwrap();
                 },
-                "PATH is no bundle folder: it is a file; name the folder that holds idlewild.toml",
+                "PATH is no bundle: it is a file; name the folder that holds idlewild.toml",
             ),
             (
                 "gallery.wasm",
                 |path| fs::remove_file(path.join(MANIFEST_NAME)).unwrap(),
-                "PATH is no bundle folder: it holds no idlewild.toml; name the folder that does, or write one",
+                "PATH is no bundle: it holds no idlewild.toml; name the folder that does, or write one",
             ),
             (
                 "gallery.wasm",
@@ -234,6 +213,33 @@ mod tests {
                 |path| fs::create_dir(path.join("gallery.wasm")).unwrap(),
                 "PATH/gallery.wasm is no regular file; put a file there",
             ),
+            (
+                "gallery.wasm",
+                |path| fs::write(path.join("gallery.wasm"), "text").unwrap(),
+                "PATH/gallery.wasm: it does not begin as WebAssembly does; name a WebAssembly component",
+            ),
+            (
+                "gallery.wasm",
+                |path| fs::write(path.join("gallery.wasm"), packed::pack("manifest", None, &empty())).unwrap(),
+                "PATH/gallery.wasm: it carries a manifest of its own; install that file as it is, or put the component \
+                 alone into the folder",
+            ),
+            (
+                "gallery.wasm",
+                |path| {
+                    fs::write(path.join("gallery.wasm"), empty()).unwrap();
+                    symlink("/etc/hostname", path.join(SIGNATURE_NAME)).unwrap();
+                },
+                "PATH/idlewild.minisig leads out of the bundle folder; copy the file into it instead of linking to it",
+            ),
+            (
+                "gallery.wasm",
+                |path| {
+                    fs::write(path.join("gallery.wasm"), empty()).unwrap();
+                    fs::write(path.join(SIGNATURE_NAME), "x".repeat(SIGNATURE_LIMIT + 1)).unwrap();
+                },
+                "PATH/idlewild.minisig is larger than 4096 bytes; make it smaller",
+            ),
         ];
         for (component, make, message) in cases {
             let parent = tempfile::tempdir().unwrap();
@@ -241,7 +247,8 @@ mod tests {
             fs::create_dir(&path).unwrap();
             fs::write(path.join(MANIFEST_NAME), manifest(component)).unwrap();
             make(&path);
-            let error = read_folder(&path).unwrap_err().to_string();
+            let Err(error) = read(&path) else { panic!("{message}") };
+            let error = error.to_string();
             assert_eq!(error, message.replace("PATH", path.to_str().unwrap()));
         }
     }
@@ -249,9 +256,9 @@ mod tests {
     #[test]
     fn a_link_inside_the_folder_may_be_followed() {
         let folder = folder("gallery.wasm");
-        fs::write(folder.path().join("real.wasm"), b"\0asm").unwrap();
+        fs::rename(folder.path().join("gallery.wasm"), folder.path().join("real.wasm")).unwrap();
         symlink("real.wasm", folder.path().join("gallery.wasm")).unwrap();
-        assert_eq!(read_folder(folder.path()).unwrap().component, b"\0asm");
+        assert_eq!(read(folder.path()).unwrap().component, empty());
     }
 
     #[test]
@@ -259,6 +266,6 @@ mod tests {
         let folder = folder("gallery.wasm");
         let file = fs::File::create(folder.path().join("gallery.wasm")).unwrap();
         file.set_len(COMPONENT_LIMIT + 1).unwrap();
-        assert!(matches!(read_folder(folder.path()), Err(BundleError::TooLarge { limit: COMPONENT_LIMIT, .. })));
+        assert!(matches!(read(folder.path()), Err(BundleError::TooLarge { limit: COMPONENT_LIMIT, .. })));
     }
 }

@@ -1,22 +1,38 @@
-//! What can be deployed: manifest, digest, grants, and what is installed below the state folder. It never runs a component.
+//! What can be deployed: manifest, digest, signature, grants, and what is installed below the state folder. It never runs a
+//! component.
 
 use crate::rules::BundleId;
 
 mod error;
 mod folder;
 mod grants;
+mod inspect;
+mod keys;
 mod manifest;
+mod offer;
 mod origin;
+mod output;
+mod packed;
 mod registration;
+mod section;
+mod signature;
 mod state;
 mod tree;
 
 pub use error::BundleError;
-pub use folder::{COMPONENT_LIMIT, Offer, read_folder};
 pub use grants::{Ask, DirectoryGrant, GrantOffer, Grants, HttpGrant, SecretGrant, SecretHeader, SecretSource, bind};
-pub use manifest::{DirectoryAsk, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestError, Place};
+pub use inspect::{Import, Inspection, Need, Producer, SignatureView, World, inspect, inspect_installed};
+pub use keys::{KEY_LIMIT, KeyError, PublicKey, SecretKey, Trust, TrustedKey};
+pub use manifest::{DirectoryAsk, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestError, Place, manifest_reference};
+pub use offer::{COMPONENT_LIMIT, Offer, pack, read, read_packed};
 pub use origin::{Origin, OriginError, Scheme};
+pub use output::{Readers, attach_signature, write_file, write_new_file};
+pub use packed::{MANIFEST_SECTION, PackedError, SIGNATURE_SECTION};
 pub use registration::check_registration;
+pub use section::FrameError;
+pub use signature::{
+    SIGNATURE_LIMIT, SIGNATURE_NAME, SignatureError, SignaturePolicy, Verdict, check_signature, statement, verdict,
+};
 pub use state::{StateError, StateFolder};
 pub use tree::remove_tree;
 

@@ -13,12 +13,14 @@ use cap_std::{
     fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _},
 };
 
-use super::remove_tree;
+use super::{keys::TrustedKey, remove_tree};
 use crate::rules::{BundleId, TaskId};
 
 const LOCK: &str = "lock";
 const DATABASE: &str = "idlewild.db";
 const SOCKET: &str = "host.sock";
+/// Where trusted keys lie.
+pub(super) const KEYS: &str = "keys";
 
 /// The longest path of a Unix socket: the kernel keeps 108 bytes, the last of them zero.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -35,6 +37,8 @@ pub struct StateFolder {
     pub logs: Dir,
     /// Compiled components; may be deleted at any time.
     pub cache: Dir,
+    /// Whom the operator trusts to sign bundles, and who signed what is installed, as `<digest>.signer`.
+    pub keys: Dir,
     /// Empty when a host starts.
     pub tmp: Dir,
     _lock: File,
@@ -102,9 +106,10 @@ impl StateFolder {
         let data = subfolder("data").map_err(io("opening data"))?;
         let logs = subfolder("logs").map_err(io("opening logs"))?;
         let cache = subfolder("cache").map_err(io("opening cache"))?;
+        let keys = subfolder(KEYS).map_err(io("opening keys"))?;
         absent_is_fine(remove_tree(&dir, "tmp")).map_err(io("emptying tmp"))?;
         let tmp = subfolder("tmp").map_err(io("opening tmp"))?;
-        Ok(StateFolder { path, components, data, logs, cache, tmp, _lock: lock })
+        Ok(StateFolder { path, components, data, logs, cache, keys, tmp, _lock: lock })
     }
 
     /// Whether a host has this folder open. It may have opened or closed it by the time this returns.
@@ -140,12 +145,31 @@ impl StateFolder {
 
     /// Keeps a component under its digest: wholly or not at all, whenever the machine stops.
     pub fn keep_component(&self, digest: &str, component: &[u8]) -> io::Result<()> {
-        let name = component_name(digest);
-        let mut file = self.tmp.create(&name)?;
-        file.write_all(component)?;
+        self.put(&self.components, &component_name(digest), component)
+    }
+
+    /// Keeps who signed the bundle of that digest, or that nobody did whom the operator trusts.
+    pub fn keep_signer(&self, digest: &str, signer: Option<&TrustedKey>) -> io::Result<()> {
+        match signer {
+            Some(signer) => self.put(&self.keys, &signer_name(digest), signer.file().as_bytes()),
+            None => absent_is_fine(self.keys.remove_file(signer_name(digest))),
+        }
+    }
+
+    /// Who signed the bundle of that digest, as `keep_signer` was told.
+    pub fn signer(&self, digest: &str) -> io::Result<Option<TrustedKey>> {
+        let Some(text) = absent_is_none(self.keys.read_to_string(signer_name(digest)))? else { return Ok(None) };
+        let damaged = |error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", signer_name(digest)));
+        TrustedKey::parse(&text).map(Some).map_err(damaged)
+    }
+
+    /// Writes a file of one of the folders: wholly or not at all, whenever the machine stops.
+    pub(super) fn put(&self, folder: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.tmp.create(name)?;
+        file.write_all(bytes)?;
         file.sync_all()?;
-        self.tmp.rename(&name, &self.components, &name)?;
-        sync(&self.components)
+        self.tmp.rename(name, folder, name)?;
+        sync(folder)
     }
 
     /// The component of that digest; none when it is not kept.
@@ -161,6 +185,7 @@ impl StateFolder {
                 absent_is_fine(self.cache.remove_file(name))?;
             }
         }
+        absent_is_fine(self.keys.remove_file(signer_name(digest)))?;
         absent_is_fine(self.components.remove_file(component_name(digest)))
     }
 
@@ -263,12 +288,16 @@ fn component_name(digest: &str) -> String {
     format!("{digest}.wasm")
 }
 
+fn signer_name(digest: &str) -> String {
+    format!("{digest}.signer")
+}
+
 /// Makes the names in a folder durable.
 fn sync(dir: &Dir) -> io::Result<()> {
     Ok(rustix::fs::fsync(dir.open(".")?)?)
 }
 
-fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(super) fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         result => result.map(Some),
@@ -284,6 +313,7 @@ mod tests {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
 
     use super::*;
+    use crate::bundle::SecretKey;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -294,7 +324,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("deep/state");
         let state = StateFolder::open(&path).unwrap();
-        for folder in ["", "components", "data", "logs", "cache", "tmp"] {
+        for folder in ["", "components", "data", "logs", "cache", "keys", "tmp"] {
             assert_eq!(mode(&path.join(folder)), 0o700, "{folder}");
         }
         assert_eq!(mode(&path.join(LOCK)), 0o600);
@@ -396,9 +426,13 @@ mod tests {
         drop(state);
         let state = StateFolder::open(&path).unwrap();
         assert_eq!(state.component("ab").unwrap().unwrap(), b"one");
+        let ada = TrustedKey::new("ada", SecretKey::generate_file(None).unwrap().0).unwrap();
+        assert_eq!(state.signer("ab").unwrap(), None);
+        state.keep_signer("ab", Some(&ada)).unwrap();
+        assert_eq!(state.signer("ab").unwrap(), Some(ada));
         state.forget_component("ab").unwrap();
         state.forget_component("ab").unwrap();
-        assert_eq!(state.component("ab").unwrap(), None);
+        assert_eq!((state.component("ab").unwrap(), state.signer("ab").unwrap()), (None, None));
         assert!(state.keep_component("../ab", b"one").is_err(), "no name leads out");
     }
 

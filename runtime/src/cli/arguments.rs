@@ -12,7 +12,10 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use super::new::New;
+use super::{
+    file_arguments::{Build, Inspect, Keys, Sign, Verify},
+    new::New,
+};
 use crate::{
     api::wire::FromText,
     daemon::{self, GrantOffer},
@@ -95,6 +98,29 @@ Example:
     /// List what is installed
     #[command(after_help = "Example:\n  idlewild bundles --json")]
     Bundles,
+    /// Tell all that is known of a bundle, or why a file cannot be installed
+    #[command(after_help = "\
+Nothing is compiled or run, and no host is needed for a file.
+
+Example:
+  idlewild inspect ./gallery")]
+    Inspect(Inspect),
+    /// Pack a bundle's folder into one file
+    #[command(after_help = "Example:\n  idlewild build ./gallery -o gallery.wasm")]
+    Build(Build),
+    /// Sign a bundle
+    #[command(after_help = "\
+The signature covers manifest and component. It stands in a packed file, or as idlewild.minisig in a folder.
+
+Example:
+  idlewild sign gallery.wasm --key ada.key")]
+    Sign(Sign),
+    /// Check a bundle's signature
+    #[command(after_help = "Example:\n  idlewild verify gallery.wasm --key ada.pub")]
+    Verify(Verify),
+    /// Make keys, and say whom this host trusts to sign bundles
+    #[command(after_help = "Example:\n  idlewild keys trust ada.pub")]
+    Keys(Keys),
     /// Ask for a task
     #[command(after_help = "\
 A request replaces the one pending for the same identifier.
@@ -138,7 +164,7 @@ Example:
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Bundles to install first: folders that hold an idlewild.toml
+    /// Bundles to install first: folders that hold an idlewild.toml, or packed files
     #[arg(value_name = "BUNDLE")]
     pub(super) bundles: Vec<PathBuf>,
     #[command(flatten)]
@@ -153,7 +179,7 @@ pub(super) struct Serve {
 
 #[derive(Debug, Args)]
 pub(super) struct Install {
-    /// The bundle's folder, or its idlewild.toml
+    /// The bundle's folder, its idlewild.toml, or its packed file
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
     #[command(flatten)]

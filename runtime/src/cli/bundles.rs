@@ -22,9 +22,10 @@ pub(super) async fn install(client: &Client, out: &mut Output, command: Install)
     if out.json {
         return out.object(&installed);
     }
-    let wire::Installed { bundle, version, digest: _, changed } = installed;
+    let wire::Installed { bundle, version, digest: _, signature, changed } = installed;
     match changed {
-        true => out.line(&format!("{bundle} {version} is installed")),
+        true if signature == wire::Verdict::Unchecked => out.line(&format!("{bundle} {version} is installed")),
+        true => out.line(&format!("{bundle} {version} is installed, {signature}")),
         false => out.line(&format!("{bundle} {version} was installed already, with the same grants")),
     }
 }

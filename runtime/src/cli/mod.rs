@@ -4,7 +4,11 @@ mod arguments;
 mod bundles;
 mod conditions;
 mod display;
+mod file_arguments;
+mod files;
 mod human;
+mod inspect;
+mod keys;
 mod new;
 mod output;
 mod requests;
@@ -21,6 +25,7 @@ use clap::Parser;
 
 use self::{
     arguments::{Arguments, Command, Given},
+    file_arguments::{Keys, KeysCommand},
     output::Output,
 };
 use crate::daemon;
@@ -54,13 +59,31 @@ fn run(given: Given, command: Command) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match command {
             Command::Serve(command) => serve::serve(&given, command).await,
-            Command::New(command) => new::new(&given, command).map(|()| ExitCode::SUCCESS),
             command => {
-                ask(&given, command).await?;
+                if let Some(command) = alone(&given, command)? {
+                    ask(&given, command).await?;
+                }
                 Ok(ExitCode::SUCCESS)
             }
         }
     })
+}
+
+/// Runs a command that needs no host; gives back one that does.
+fn alone(given: &Given, command: Command) -> anyhow::Result<Option<Command>> {
+    let out = &mut Output::new(given, false);
+    match command {
+        Command::Build(command) => files::build(out, command)?,
+        Command::Sign(command) => files::sign(out, command)?,
+        Command::Verify(command) => files::verify(given, out, command)?,
+        Command::New(command) => new::new(given, command)?,
+        Command::Keys(Keys { command: KeysCommand::New(command) }) => keys::new(out, command)?,
+        Command::Inspect(command) if inspect::meant(&command.what).is_none() => {
+            inspect::show(out, &daemon::inspect(&command.what, &given.state_folder()?)?)?;
+        }
+        command => return Ok(Some(command)),
+    }
+    Ok(None)
 }
 
 /// Reaches a host, asks it, and leaves it as it was found.
@@ -71,7 +94,14 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
     let out = &mut out;
     let answered = match command {
         Command::Serve(_) => unreachable!("serve is its own host"),
-        Command::New(_) => unreachable!("new asks no host"),
+        Command::New(_) | Command::Build(_) | Command::Sign(_) | Command::Verify(_) => {
+            unreachable!("they need no host")
+        }
+        Command::Inspect(command) => match inspect::meant(&command.what) {
+            Some(bundle) => inspect::installed(client, out, &bundle).await,
+            None => unreachable!("a file needs no host"),
+        },
+        Command::Keys(command) => keys::keys(client, out, command.command).await,
         Command::Install(command) => bundles::install(client, out, command).await,
         Command::Uninstall(command) => bundles::uninstall(client, out, command).await,
         Command::Bundles => bundles::bundles(client, out).await,

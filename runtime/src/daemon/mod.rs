@@ -1,5 +1,6 @@
 //! The composition root: opens a state folder, builds the host in it from its parts, and puts the router before it.
 
+mod files;
 mod grants;
 mod parts;
 mod reach;
@@ -22,7 +23,8 @@ use crate::{
     rules::Condition,
 };
 
-pub use crate::bundle::GrantOffer;
+pub use crate::bundle::{GrantOffer, SignaturePolicy};
+pub use files::{Built, NewKey, Signed, Verified, build, inspect, new_key, public_key_to_trust, sign, verify};
 pub use grants::{Plan, plan};
 pub use parts::{now, parse_assumption, state_folder};
 pub use reach::{Reached, reach};

@@ -148,6 +148,6 @@ pub fn now() -> Timestamp {
 
 /// Reads what the bundle at `source` asks for.
 pub(super) fn asks(source: &Path) -> anyhow::Result<Asks> {
-    let manifest = bundle::read_folder(source)?.manifest;
+    let manifest = bundle::read(source)?.manifest;
     Ok(Asks { bundle: manifest.id.to_string(), asks: manifest.asks() })
 }

@@ -41,6 +41,7 @@ pub use self::{
     settings::EngineSettings,
     wasm::{EngineError, EngineParts, WasmEngine},
 };
+pub use crate::bundle::World;
 
 /// One task to run.
 pub struct Launch {
@@ -106,15 +107,6 @@ pub trait Services: Send + Sync {
     fn save_checkpoint(&self, task: TaskId, checkpoint: Vec<u8>) -> BoxFuture<'static, Result<(), String>>;
 }
 
-/// What a component is written for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum World {
-    /// It works in order and polls its expiration.
-    Sync,
-    /// It awaits its work and its expiration together.
-    Async,
-}
-
 /// Why a component cannot be a bundle's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentError {
@@ -142,15 +134,6 @@ pub enum ComponentError {
     /// `register` trapped, ran too long, or returned names that are none.
     #[error("`register` did not return identifiers: {0}")]
     Register(String),
-}
-
-impl fmt::Display for World {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            World::Sync => "idlewild:background-tasks/background-app",
-            World::Async => "idlewild:background-tasks/async-background-app",
-        })
-    }
 }
 
 impl fmt::Debug for Launch {

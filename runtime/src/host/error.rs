@@ -1,7 +1,7 @@
 //! What a host could not do, in words for whoever asked.
 
 use crate::{
-    bundle::{BundleError, StateError},
+    bundle::{BundleError, KeyError, StateError},
     engine::ComponentError,
     rules::{BundleId, Refusal},
     scheduler::SchedulerError,
@@ -19,6 +19,9 @@ pub enum HostError {
     /// No such bundle, task, or identifier; the message names it and what is near.
     #[error("{0}")]
     NotFound(String),
+    /// A key that is none, or cannot be trusted under that name; nothing changed.
+    #[error("{0}")]
+    Key(String),
     /// The store, or the state folder around it, could not be read or written.
     #[error("{0}")]
     Store(String),
@@ -50,6 +53,25 @@ impl HostError {
 impl From<BundleError> for HostError {
     fn from(error: BundleError) -> HostError {
         HostError::Bundle(error.to_string())
+    }
+}
+
+impl From<KeyError> for HostError {
+    fn from(error: KeyError) -> HostError {
+        let message = error.to_string();
+        match error {
+            KeyError::Unknown { .. } => HostError::NotFound(message),
+            KeyError::NotPublic
+            | KeyError::NotSecret
+            | KeyError::NeedsPassword
+            | KeyError::WrongPassword
+            | KeyError::Broken
+            | KeyError::BadName { .. }
+            | KeyError::Taken { .. }
+            | KeyError::NameTaken { .. }
+            | KeyError::Make(_) => HostError::Key(message),
+            KeyError::Damaged { .. } | KeyError::Io(_) => HostError::Store(message),
+        }
     }
 }
 

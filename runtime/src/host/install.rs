@@ -13,14 +13,15 @@ use crate::{
 };
 
 impl Host {
-    /// Installs the bundle in `source` (a folder, or its `idlewild.toml`) with what it is given of what it asks for. Atomic:
+    /// Installs the bundle in `source` (a folder, its `idlewild.toml`, or a packed file) with what it is given of what it asks for. Atomic:
     /// after an error everything is as before.
     pub async fn install(&self, source: &Path, offered: &[GrantOffer]) -> Result<Installed, HostError> {
         let _one_at_a_time = self.inner.installing.lock().await;
-        let offer = bundle::read_folder(source)?;
+        let offer = bundle::read(source)?;
         let id = offer.manifest.id.clone();
         let before = self.installed().await?;
         let old = before.get(&id);
+        let verdict = self.check_signature(&offer, old)?;
         let kept = old.map(|old| old.grants.clone()).unwrap_or_default();
         let grants = bundle::bind(&offer.manifest, &kept, offered)?;
         check_whole(&offer.manifest, &grants)?;
@@ -28,9 +29,11 @@ impl Host {
             bundle: id.clone(),
             version: offer.manifest.version.clone(),
             digest: offer.digest.clone(),
+            signature: verdict.clone(),
             changed,
         };
         if old.is_some_and(|old| old.digest == offer.digest && old.grants == grants) {
+            self.keep_newer_signer(&offer.digest, &verdict)?;
             return Ok(installed(false));
         }
         check_names(&offer.manifest, &before)?;
@@ -41,6 +44,7 @@ impl Host {
             return Err(error);
         }
         self.keep(&offer)?;
+        self.keep_signer(&offer.digest, &verdict)?;
         let bundle =
             Arc::new(Bundle { manifest: offer.manifest.clone(), digest: offer.digest.clone(), grants: grants.clone() });
         let row = self.row(&offer.manifest_text, &bundle)?;
@@ -119,7 +123,7 @@ impl Host {
         Ok(bundle::check_registration(&offer.manifest, &registered)?)
     }
 
-    async fn installed(&self) -> Result<BTreeMap<BundleId, Arc<Bundle>>, HostError> {
+    pub(super) async fn installed(&self) -> Result<BTreeMap<BundleId, Arc<Bundle>>, HostError> {
         Ok(self.inner.mailbox.ask(|_, core| Ok(core.bundles())).await?)
     }
 

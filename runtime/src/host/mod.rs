@@ -3,14 +3,17 @@
 mod error;
 mod install;
 mod kept_grants;
+mod trust;
 
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, broadcast};
 
-pub use self::error::HostError;
+pub use self::{error::HostError, trust::InstalledInspection};
 pub use crate::bundle::{
-    DirectoryGrant, GrantOffer, Grants, HttpGrant, Origin, SecretGrant, SecretHeader, SecretSource,
+    Access, Ask, DirectoryAsk, DirectoryGrant, GrantOffer, Grants, HttpGrant, Import, Inspection, Manifest, Need,
+    Origin, Producer, SecretGrant, SecretHeader, SecretSource, SignaturePolicy, SignatureView, Trust, TrustedKey,
+    Verdict,
 };
 pub use crate::rules::{
     Conditions, Happening, Policy, Refusal, RefusalCode, Request, RequestRecord, Submission, TaskFilter, TaskRecord,
@@ -36,6 +39,8 @@ pub struct Installed {
     pub bundle: BundleId,
     pub version: String,
     pub digest: String,
+    /// What its signature came to.
+    pub signature: Verdict,
     /// False when the same digest with the same grants was installed already.
     pub changed: bool,
 }

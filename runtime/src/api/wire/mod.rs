@@ -7,19 +7,23 @@
 mod bytes;
 mod events;
 mod grants;
+mod inspection;
 mod records;
 mod requests;
 mod text;
+mod trust;
 
 pub use bytes::{Bytes, Output};
 pub use events::{Event, What};
 pub use grants::{GrantOffer, SecretHeader, SecretSource};
+pub use inspection::{Ask, Import, Inspection, InstalledState, Producer, Signature};
 pub use records::{
     About, Bundle, Cancelled, Condition, Ended, Grant, Installed, Outcome, Progress, Reason, RequestRecord, Submission,
     Task, Uninstalled, Usage, Waiting, Why,
 };
 pub use requests::{Install, Request, RequestQuery, StateCondition, TaskQuery};
 pub use text::{FromText, Text};
+pub use trust::{Key, KeyTrusted, SetPolicy, Trust, TrustKey, Verdict};
 
 /// An output longer than this is left out of lists and events, where only its size is said; asking for the task gives it.
 pub const INLINE_OUTPUT_LIMIT: usize = 4 * 1024;

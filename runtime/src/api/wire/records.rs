@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Output, Request, SecretHeader, SecretSource, Text};
+use super::{Bytes, Output, Request, SecretHeader, SecretSource, Text, Verdict};
 use crate::{
     host,
     rules::{self, BundleId, ExpirationReason, Identifier, KindName, Timestamp},
@@ -68,6 +68,7 @@ pub struct Installed {
     pub bundle: Text<BundleId>,
     pub version: String,
     pub digest: String,
+    pub signature: Verdict,
     /// False when the same digest with the same grants was installed already.
     pub changed: bool,
 }
@@ -265,7 +266,7 @@ impl Outcome {
     }
 }
 
-fn list_grants(grants: host::Grants) -> Vec<Grant> {
+pub(super) fn list_grants(grants: host::Grants) -> Vec<Grant> {
     let host::Grants { directories, http, config, secrets } = grants;
     let directory = |host::DirectoryGrant { name, access, path }: host::DirectoryGrant| Grant::Directory {
         name,
@@ -294,8 +295,8 @@ impl From<&host::BundleView> for Bundle {
 
 impl From<host::Installed> for Installed {
     fn from(installed: host::Installed) -> Installed {
-        let host::Installed { bundle, version, digest, changed } = installed;
-        Installed { bundle: Text(bundle), version, digest, changed }
+        let host::Installed { bundle, version, digest, signature, changed } = installed;
+        Installed { bundle: Text(bundle), version, digest, signature: signature.into(), changed }
     }
 }
 

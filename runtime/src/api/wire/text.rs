@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::rules::{
-    BundleId, CancelCause, Condition, ExpirationReason, Identifier, KindName, Priority, TaskId, Timestamp,
+use crate::{
+    host::SignaturePolicy,
+    rules::{BundleId, CancelCause, Condition, ExpirationReason, Identifier, KindName, Priority, TaskId, Timestamp},
 };
 
 /// A value written as text: what it displays is what its `from_text` understands.
@@ -78,6 +79,14 @@ read_words! {
     ExpirationReason "reason of expiration",
     KindName "kind",
     Priority "priority",
+    SignaturePolicy "policy of signatures",
+}
+
+/// A name that is not known to be one.
+impl FromText for String {
+    fn from_text(text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
+    }
 }
 
 #[cfg(test)]

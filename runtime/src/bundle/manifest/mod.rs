@@ -12,8 +12,10 @@ use toml::de::DeTable;
 use super::{Access, Origin};
 use crate::rules::{BackgroundMode, BundleId, Pattern};
 
+mod reference;
 mod table;
 
+pub use reference::manifest_reference;
 use table::{Field, Section};
 pub use table::{ManifestError, Place};
 
@@ -62,39 +64,37 @@ impl Manifest {
             return Err(ManifestError { message, place: None });
         }
         let document = DeTable::parse(text).map_err(|error| syntax_error(text, &error))?;
-        let root = Section::root(text, document.get_ref(), &["bundle", "scheduling", "capabilities", "limits"])?;
+        let root = Section::root(text, document.get_ref())?;
 
-        let bundle = root.section("bundle", &["id", "version", "component"])?;
-        let bundle = bundle.ok_or_else(|| missing_section("[bundle]", "id, version and component"))?;
-        let id = parse_id(&bundle.required("id", "\"com.example.gallery\"")?)?;
-        let version = parse_version(&bundle.required("version", "\"1.0.0\"")?)?;
-        let component = parse_component(&bundle.required("component", "\"gallery.wasm\"")?)?;
+        let bundle = root.required_section(&reference::BUNDLE)?;
+        let id = parse_id(&bundle.required(&reference::ID)?)?;
+        let version = parse_version(&bundle.required(&reference::VERSION)?)?;
+        let component = parse_component(&bundle.required(&reference::COMPONENT)?)?;
 
-        let scheduling = root.section("scheduling", &["background-modes", "permitted-identifiers"])?;
-        let scheduling = scheduling.ok_or_else(|| missing_section("[scheduling]", "permitted-identifiers"))?;
-        let background_modes = match scheduling.field("background-modes") {
+        let scheduling = root.required_section(&reference::SCHEDULING)?;
+        let background_modes = match scheduling.field(&reference::BACKGROUND_MODES) {
             Some(field) => parse_background_modes(&field)?,
             None => BackgroundMode::ALL.to_vec(),
         };
-        let example = format!("[\"{id}.refresh\"]");
         let permitted_identifiers =
-            parse_permitted_identifiers(&scheduling.required("permitted-identifiers", &example)?, &id)?;
+            parse_permitted_identifiers(&scheduling.required(&reference::PERMITTED_IDENTIFIERS)?, &id)?;
 
-        let capabilities = root.section("capabilities", &["directories", "http", "config", "secrets"])?;
+        let capabilities = root.section(&reference::CAPABILITIES)?;
         let asked = |key| capabilities.as_ref().and_then(|section| section.field(key));
         // One name is one thing, so that it can be granted and taken back by its name.
         let mut names = BTreeSet::new();
-        let directories = asked("directories").map(|field| parse_directories(&field, &mut names)).transpose()?;
-        let http = asked("http").map(|field| parse_origins(&field)).transpose()?;
-        let config = asked("config").map(|field| parse_names(&field, &mut names)).transpose()?;
-        let secrets = asked("secrets").map(|field| parse_names(&field, &mut names)).transpose()?;
+        let directories =
+            asked(&reference::DIRECTORIES).map(|field| parse_directories(&field, &mut names)).transpose()?;
+        let http = asked(&reference::HTTP).map(|field| parse_origins(&field)).transpose()?;
+        let config = asked(&reference::CONFIG).map(|field| parse_names(&field, &mut names)).transpose()?;
+        let secrets = asked(&reference::SECRETS).map(|field| parse_names(&field, &mut names)).transpose()?;
 
-        let limits = root.section("limits", &["memory", "data", "tmp"])?;
+        let limits = root.section(&reference::LIMITS)?;
         let limit = |key| {
             let field = limits.as_ref().and_then(|section| section.field(key));
             field.map(|field| parse_size(&field)).transpose()
         };
-        let (memory, data, tmp) = (limit("memory")?, limit("data")?, limit("tmp")?);
+        let (memory, data, tmp) = (limit(&reference::MEMORY)?, limit(&reference::DATA)?, limit(&reference::TMP)?);
 
         Ok(Manifest {
             id,
@@ -117,10 +117,6 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> ManifestError {
     let place = error.span().map(|span| Place::of(text, span.start));
     let at = place.map(|place| format!(" at {place}")).unwrap_or_default();
     ManifestError { message: format!("the manifest{at} is not TOML: {}", error.message()), place }
-}
-
-fn missing_section(name: &str, keys: &str) -> ManifestError {
-    ManifestError { message: format!("section {name} is missing; add it, with {keys}"), place: None }
 }
 
 fn parse_id(field: &Field<'_>) -> Result<BundleId, ManifestError> {
@@ -197,13 +193,13 @@ const TAKEN_DIRECTORY_NAMES: [&str; 2] = ["data", "tmp"];
 
 fn parse_directories(field: &Field<'_>, names: &mut BTreeSet<String>) -> Result<Vec<DirectoryAsk>, ManifestError> {
     let parse = |entry: Field<'_>| {
-        let section = entry.section(&["name", "access"])?;
-        let field = section.required("name", "\"gallery\"")?;
+        let section = entry.section(&reference::DIRECTORY)?;
+        let field = section.required(&reference::DIRECTORY_NAME)?;
         let name = parse_name(&field, names)?;
         if TAKEN_DIRECTORY_NAMES.contains(&name.as_str()) {
             return Err(field.fault(format_args!("must not be `{name}`: every guest has a /{name} of its own")));
         }
-        let access = parse_access(&section.required("access", "\"read\"")?)?;
+        let access = parse_access(&section.required(&reference::DIRECTORY_ACCESS)?)?;
         Ok(DirectoryAsk { name, access })
     };
     field.list()?.into_iter().map(parse).collect()

@@ -7,6 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use super::reference::{KeyReference, SECTIONS, SectionReference};
 use crate::spelling;
 
 /// What is wrong with a manifest: one sentence that names the thing, its place and the mend.
@@ -57,28 +58,35 @@ pub(super) struct Field<'t> {
 }
 
 impl<'t> Section<'t> {
-    /// The whole manifest, whose sections are `known`.
-    pub(super) fn root(text: &'t str, table: &'t DeTable<'t>, known: &[&str]) -> Result<Section<'t>, ManifestError> {
-        Section { text, name: "the manifest".to_owned(), table, offset: None }.with_known(known)
+    /// The whole manifest.
+    pub(super) fn root(text: &'t str, table: &'t DeTable<'t>) -> Result<Section<'t>, ManifestError> {
+        let known: Vec<&str> = SECTIONS.iter().map(|section| section.name).collect();
+        Section { text, name: "the manifest".to_owned(), table, offset: None }.with_known(&known)
     }
 
-    /// A section of the root; empty when it is left out.
-    pub(super) fn section(&self, key: &str, known: &[&str]) -> Result<Option<Section<'t>>, ManifestError> {
-        let Some(value) = self.table.get(key) else { return Ok(None) };
-        Field { text: self.text, name: format!("[{key}]"), value }.section(known).map(Some)
+    /// A section of the root; none when it is left out.
+    pub(super) fn section(&self, section: &SectionReference) -> Result<Option<Section<'t>>, ManifestError> {
+        let Some(value) = self.table.get(section.name) else { return Ok(None) };
+        Field { text: self.text, name: format!("[{}]", section.name), value }.section(section).map(Some)
     }
 
-    pub(super) fn field(&self, key: &str) -> Option<Field<'t>> {
-        let value = self.table.get(key)?;
-        Some(Field { text: self.text, name: format!("`{key}` in {}", self.name), value })
+    /// A section that must be there.
+    pub(super) fn required_section(&self, section: &SectionReference) -> Result<Section<'t>, ManifestError> {
+        self.section(section)?.ok_or_else(|| missing(section))
     }
 
-    /// A field that must be there; `example` is how it might look.
-    pub(super) fn required(&self, key: &str, example: &str) -> Result<Field<'t>, ManifestError> {
+    pub(super) fn field(&self, key: &KeyReference) -> Option<Field<'t>> {
+        let value = self.table.get(key.name)?;
+        Some(Field { text: self.text, name: format!("`{}` in {}", key.name, self.name), value })
+    }
+
+    /// A field that must be there.
+    pub(super) fn required(&self, key: &KeyReference) -> Result<Field<'t>, ManifestError> {
+        let KeyReference { name: key_name, example, .. } = key;
         self.field(key).ok_or_else(|| {
             let place = self.offset.map(|offset| Place::of(self.text, offset));
             let at = place.map(|place| format!(" at {place}")).unwrap_or_default();
-            let message = format!("{}{at} lacks `{key}`; add a line such as `{key} = {example}`", self.name);
+            let message = format!("{}{at} lacks `{key_name}`; add a line such as `{key_name} = {example}`", self.name);
             ManifestError { message, place }
         })
     }
@@ -118,10 +126,11 @@ impl<'t> Field<'t> {
         Ok(entries.iter().map(entry).collect())
     }
 
-    pub(super) fn section(&self, known: &[&str]) -> Result<Section<'t>, ManifestError> {
+    pub(super) fn section(&self, section: &SectionReference) -> Result<Section<'t>, ManifestError> {
+        let known: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
         let table = self.value.get_ref().as_table().ok_or_else(|| self.wrong_type("a table"))?;
         let offset = Some(self.value.span().start);
-        Section { text: self.text, name: self.name.clone(), table, offset }.with_known(known)
+        Section { text: self.text, name: self.name.clone(), table, offset }.with_known(&known)
     }
 
     fn wrong_type(&self, wanted: &str) -> ManifestError {
@@ -135,6 +144,16 @@ impl<'t> Field<'t> {
         };
         self.fault(format_args!("must be {wanted}, and is {found}"))
     }
+}
+
+fn missing(section: &SectionReference) -> ManifestError {
+    let required = |key: &&KeyReference| key.default.is_none();
+    let keys: Vec<&str> = section.keys.iter().filter(required).map(|key| key.name).collect();
+    let keys = match keys.as_slice() {
+        [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        keys => keys.join(""),
+    };
+    ManifestError { message: format!("section [{}] is missing; add it, with {keys}", section.name), place: None }
 }
 
 fn did_you_mean(word: &str, known: &[&str]) -> String {

@@ -1,0 +1,148 @@
+//! What is known of a bundle, or of a file that is none, as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Grant, Text, records::list_grants};
+use crate::{
+    host,
+    rules::{BundleId, Pattern},
+};
+
+/// What is known of a bundle, installed or offered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// Null, as all that a manifest says, where no manifest could be read.
+    pub bundle: Option<Text<BundleId>>,
+    pub version: Option<String>,
+    pub digest: Option<String>,
+    /// Of the component, or of the file that is none.
+    pub size_bytes: u64,
+    /// `background-app` or `async-background-app`; null for neither.
+    pub world: Option<String>,
+    pub background_modes: Vec<String>,
+    pub identifiers: Vec<String>,
+    pub asks: Vec<Ask>,
+    pub memory_bytes: Option<u64>,
+    pub imports: Vec<Import>,
+    pub producers: Vec<Producer>,
+    pub signature: Signature,
+    /// Why it cannot be installed; empty when nothing stands against it that can be seen without running it.
+    pub problems: Vec<String>,
+    /// Null for what was inspected as a file or folder.
+    pub installed: Option<InstalledState>,
+}
+
+/// Something a bundle asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// `directory`, `http`, `config` or `secret`.
+    pub kind: String,
+    /// An origin is its own name.
+    pub name: String,
+    /// `read` or `write`, of a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<String>,
+    /// The option that gives it.
+    pub option: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    pub interface: String,
+    /// A word for what it is for; null when the host does not have it.
+    pub need: Option<String>,
+    /// What the guest gets of it, for people.
+    pub meaning: Option<String>,
+}
+
+/// A tool or language a component was made with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Producer {
+    pub role: String,
+    pub name: String,
+    pub version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// For people, such as `not signed`.
+    pub verdict: String,
+    /// The signature as minisign writes it, if it is at hand.
+    pub text: Option<String>,
+    /// The text that a signature of this bundle signs.
+    pub statement: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledState {
+    pub grants: Vec<Grant>,
+    /// What is asked for and not given, as the options that give it.
+    pub missing: Vec<String>,
+}
+
+impl From<host::Inspection> for Inspection {
+    fn from(inspection: host::Inspection) -> Inspection {
+        let host::Inspection { manifest, digest, size, world, imports, producers, signature, problems } = inspection;
+        let of = |read: fn(&host::Manifest) -> Vec<String>| manifest.as_ref().map(read).unwrap_or_default();
+        Inspection {
+            bundle: manifest.as_ref().map(|manifest| Text(manifest.id.clone())),
+            version: manifest.as_ref().map(|manifest| manifest.version.clone()),
+            digest,
+            size_bytes: size,
+            world: world.map(|world| world.name().to_owned()),
+            background_modes: of(|manifest| manifest.background_modes.iter().map(|mode| mode.to_string()).collect()),
+            identifiers: of(|manifest| manifest.permitted_identifiers.iter().map(Pattern::to_string).collect()),
+            asks: manifest.iter().flat_map(host::Manifest::asks).map(Ask::from).collect(),
+            memory_bytes: manifest.as_ref().and_then(|manifest| manifest.memory),
+            imports: imports.into_iter().map(Import::from).collect(),
+            producers: producers.into_iter().map(Producer::from).collect(),
+            signature: signature.into(),
+            problems,
+            installed: None,
+        }
+    }
+}
+
+impl From<host::InstalledInspection> for Inspection {
+    fn from(installed: host::InstalledInspection) -> Inspection {
+        let host::InstalledInspection { inspection, grants, missing } = installed;
+        let installed = Some(InstalledState { grants: list_grants(grants), missing });
+        Inspection { installed, ..Inspection::from(inspection) }
+    }
+}
+
+impl From<host::Ask> for Ask {
+    fn from(ask: host::Ask) -> Ask {
+        let (kind, access) = match &ask {
+            host::Ask::Directory(host::DirectoryAsk { name: _, access }) => {
+                ("directory", Some(access.as_str().to_owned()))
+            }
+            host::Ask::Http(_) => ("http", None),
+            host::Ask::Config(_) => ("config", None),
+            host::Ask::Secret(_) => ("secret", None),
+        };
+        Ask { kind: kind.to_owned(), name: ask.name(), access, option: ask.option() }
+    }
+}
+
+impl From<host::Import> for Import {
+    fn from(host::Import { interface, need }: host::Import) -> Import {
+        Import {
+            interface,
+            need: need.map(|need| need.as_str().to_owned()),
+            meaning: need.map(|need| need.meaning().to_owned()),
+        }
+    }
+}
+
+impl From<host::Producer> for Producer {
+    fn from(host::Producer { role, name, version }: host::Producer) -> Producer {
+        Producer { role, name, version }
+    }
+}
+
+impl From<host::SignatureView> for Signature {
+    fn from(host::SignatureView { verdict, text, statement }: host::SignatureView) -> Signature {
+        Signature { verdict, text, statement }
+    }
+}

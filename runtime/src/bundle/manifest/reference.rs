@@ -1,0 +1,196 @@
+//! What a manifest may say, as one table: the reader knows the keys from it, and so do the documents.
+
+use super::{MANIFEST_LIMIT, MANIFEST_NAME};
+
+/// A table of a manifest.
+#[derive(Debug)]
+pub(super) struct SectionReference {
+    /// Its name in brackets, or what its entries are called.
+    pub(super) name: &'static str,
+    /// Whether a manifest must have it.
+    pub(super) required: bool,
+    /// What it is for.
+    pub(super) meaning: &'static str,
+    pub(super) keys: &'static [KeyReference],
+}
+
+/// A key of a table.
+#[derive(Debug)]
+pub(super) struct KeyReference {
+    pub(super) name: &'static str,
+    /// What its value looks like.
+    pub(super) form: &'static str,
+    /// What it means to leave it out; none when it must be there.
+    pub(super) default: Option<&'static str>,
+    pub(super) meaning: &'static str,
+    pub(super) example: &'static str,
+}
+
+pub(super) const ID: KeyReference = KeyReference {
+    name: "id",
+    form: "a reverse-DNS name of at least two parts",
+    default: None,
+    meaning: "what the bundle is known by; all its identifiers are at or below it",
+    example: "\"com.example.gallery\"",
+};
+
+pub(super) const VERSION: KeyReference = KeyReference {
+    name: "version",
+    form: "three numbers, and what semantic versioning allows behind them",
+    default: None,
+    meaning: "tells versions of the bundle apart",
+    example: "\"1.0.0\"",
+};
+
+pub(super) const COMPONENT: KeyReference = KeyReference {
+    name: "component",
+    form: "a path inside the bundle folder",
+    default: None,
+    meaning: "the component's file; a packed file holds its own component, and says here what it was called",
+    example: "\"gallery.wasm\"",
+};
+
+pub(super) const BACKGROUND_MODES: KeyReference = KeyReference {
+    name: "background-modes",
+    form: "a list of `fetch` and `processing`",
+    default: Some("both"),
+    meaning: "the kinds of work it may ask for: `fetch` for app-refresh, `processing` for processing",
+    example: "[\"fetch\"]",
+};
+
+pub(super) const PERMITTED_IDENTIFIERS: KeyReference = KeyReference {
+    name: "permitted-identifiers",
+    form: "a list of identifiers, of which each may end in `.*`",
+    default: None,
+    meaning: "every handler the component registers, and nothing else",
+    example: "[\"com.example.gallery.refresh\"]",
+};
+
+pub(super) const DIRECTORIES: KeyReference = KeyReference {
+    name: "directories",
+    form: "a list of tables, see below",
+    default: Some("none"),
+    meaning: "folders the guest sees at its root under these names; given with `--grant NAME=PATH`",
+    example: "[{ name = \"gallery\", access = \"read\" }]",
+};
+
+pub(super) const HTTP: KeyReference = KeyReference {
+    name: "http",
+    form: "a list of origins: scheme, host and, where it is not the scheme's own, port",
+    default: Some("none"),
+    meaning: "where on the web the guest may speak; allowed with `--allow ORIGIN`",
+    example: "[\"https://photos.example.com\"]",
+};
+
+pub(super) const CONFIG: KeyReference = KeyReference {
+    name: "config",
+    form: "a list of names",
+    default: Some("none"),
+    meaning: "values the guest finds in its environment; given with `--set NAME=VALUE`",
+    example: "[\"album-title\"]",
+};
+
+pub(super) const SECRETS: KeyReference = KeyReference {
+    name: "secrets",
+    form: "a list of names",
+    default: Some("none"),
+    meaning: "values that are kept from logs and answers; given with `--secret NAME=FILE`",
+    example: "[\"upload-token\"]",
+};
+
+pub(super) const DIRECTORY_NAME: KeyReference = KeyReference {
+    name: "name",
+    form: "lower-case letters, digits and hyphens; neither `data` nor `tmp`",
+    default: None,
+    meaning: "the name it is granted by, and the guest sees it under",
+    example: "\"gallery\"",
+};
+
+pub(super) const DIRECTORY_ACCESS: KeyReference = KeyReference {
+    name: "access",
+    form: "`read` or `write`",
+    default: None,
+    meaning: "what the guest may do there; who may write may read",
+    example: "\"read\"",
+};
+
+pub(super) const MEMORY: KeyReference = KeyReference {
+    name: "memory",
+    form: "a size in quotes",
+    default: Some("the host's limit"),
+    meaning: "what a task may hold at most; it may only lower the host's limit",
+    example: "\"64 MiB\"",
+};
+
+pub(super) const DATA: KeyReference = KeyReference {
+    name: "data",
+    form: "a size in quotes",
+    default: Some("the host's limit"),
+    meaning: "what it may keep in its `/data` at most; it may only lower the host's limit",
+    example: "\"64 MiB\"",
+};
+
+pub(super) const TMP: KeyReference = KeyReference {
+    name: "tmp",
+    form: "a size in quotes",
+    default: Some("the host's limit"),
+    meaning: "what a task may keep in its `/tmp` at most; it may only lower the host's limit",
+    example: "\"64 MiB\"",
+};
+
+pub(super) const BUNDLE: SectionReference =
+    SectionReference { name: "bundle", required: true, meaning: "What it is.", keys: &[ID, VERSION, COMPONENT] };
+
+pub(super) const SCHEDULING: SectionReference = SectionReference {
+    name: "scheduling",
+    required: true,
+    meaning: "What it may ask the host to run.",
+    keys: &[BACKGROUND_MODES, PERMITTED_IDENTIFIERS],
+};
+
+pub(super) const CAPABILITIES: SectionReference = SectionReference {
+    name: "capabilities",
+    required: false,
+    meaning: "What it asks its operator for, by name. One name stands for one thing in all of these lists.",
+    keys: &[DIRECTORIES, HTTP, CONFIG, SECRETS],
+};
+
+pub(super) const DIRECTORY: SectionReference = SectionReference {
+    name: "an entry of `directories`",
+    required: false,
+    meaning: "A folder it asks for.",
+    keys: &[DIRECTORY_NAME, DIRECTORY_ACCESS],
+};
+
+pub(super) const LIMITS: SectionReference = SectionReference {
+    name: "limits",
+    required: false,
+    meaning: "What it promises to stay below.",
+    keys: &[MEMORY, DATA, TMP],
+};
+
+/// The sections of a manifest, in the order in which they are documented.
+pub(super) const SECTIONS: &[SectionReference] = &[BUNDLE, SCHEDULING, CAPABILITIES, LIMITS];
+
+/// The reference as the documents have it, in Markdown.
+pub fn manifest_reference() -> String {
+    let mut text = format!(
+        "`{MANIFEST_NAME}` is TOML of at most {} KiB. A key that is not named here is an error.\n",
+        MANIFEST_LIMIT / 1024
+    );
+    for section in [&BUNDLE, &SCHEDULING, &CAPABILITIES, &DIRECTORY, &LIMITS] {
+        let SectionReference { name, required, meaning, keys } = section;
+        let title = match SECTIONS.iter().any(|known| known.name == *name) {
+            true => format!("`[{name}]`"),
+            false => format!("In {name}"),
+        };
+        let need = if *required { " It must be there." } else { "" };
+        text +=
+            &format!("\n### {title}\n\n{meaning}{need}\n\n| key | value | left out | meaning |\n|---|---|---|---|\n");
+        for KeyReference { name, form, default, meaning, example } in *keys {
+            let default = default.unwrap_or("an error");
+            text += &format!("| `{name}` | {form}, as in `{example}` | {default} | {meaning} |\n");
+        }
+    }
+    text
+}
