@@ -222,10 +222,7 @@ fn a_bad_grant_or_path_is_named() {
     let nowhere = place.path("nowhere");
     let granted = |name: &str, path: &Path| format!("{name}={}", path.display());
     let cases = [
-        case(
-            &["install", behaviours],
-            &["test.behaviours asks to write the folder `shared`", "--grant shared=PATH"],
-        ),
+        case(&["install", behaviours], &["test.behaviours asks to write the folder `shared`", "--grant shared=PATH"]),
         case(
             &["install", behaviours, "--grant", &granted("share", &shared)],
             &["does not ask for a folder named `share`; did you mean `shared`?"],

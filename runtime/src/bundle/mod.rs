@@ -17,7 +17,7 @@ pub use grants::{Ask, DirectoryGrant, GrantOffer, Grants, HttpGrant, SecretGrant
 pub use manifest::{DirectoryAsk, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestError, Place};
 pub use origin::{Origin, OriginError, Scheme};
 pub use registration::check_registration;
-pub use state::{StateError, StateFolder};
+pub use state::{CACHE, StateError, StateFolder};
 pub use tree::remove_tree;
 
 /// An installed bundle, as every launch of it sees it.

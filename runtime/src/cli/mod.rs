@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bundles;
+mod compiling;
 mod conditions;
 mod display;
 mod human;
@@ -45,6 +46,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(given: Given, command: Command) -> anyhow::Result<ExitCode> {
+    // A process of its own kind: it asks no host and needs no runtime.
+    if let Command::CompileComponent(command) = command {
+        return Ok(daemon::compile_component(&command.bounds));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -69,6 +74,7 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
     let out = &mut out;
     let answered = match command {
         Command::Serve(_) => unreachable!("serve is its own host"),
+        Command::CompileComponent(_) => unreachable!("compiling asks no host"),
         Command::Install(command) => bundles::install(client, out, command).await,
         Command::Uninstall(command) => bundles::uninstall(client, out, command).await,
         Command::Bundles => bundles::bundles(client, out).await,

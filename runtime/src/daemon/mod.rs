@@ -24,7 +24,7 @@ use crate::{
 
 pub use crate::bundle::GrantOffer;
 pub use grants::{Plan, plan};
-pub use parts::{now, parse_assumption, state_folder};
+pub use parts::{compile_component, now, parse_assumption, state_folder};
 pub use reach::{Reached, reach};
 
 /// How long the server may take to finish what clients asked before the host ends all the same.

@@ -27,16 +27,24 @@ const EXPORTS: [(&str, &[&str]); 2] = [
     ("idlewild:background-tasks/handler@0.1.0", &["launch"]),
 ];
 
-/// wasmtime as this house runs it, with its pool; on-demand allocation where address space is too short for the pool.
+/// wasmtime as this house runs it, with its pool; on-demand allocation where address space is too short for the pool. It has no
+/// compiler: what it loads, a child compiled.
 pub(super) fn engine(settings: &EngineSettings) -> wasmtime::Result<Engine> {
-    Engine::new(&tuned(settings)).or_else(|error| {
+    Engine::new(tuned(settings).enable_compiler(false)).or_else(|error| {
         tracing::warn!(
             error = cause(&error),
             "address space is too short for {} slots; instances are made on demand, which is slower",
             settings.slots
         );
-        Engine::new(tuned(settings).allocation_strategy(InstanceAllocationStrategy::OnDemand))
+        let mut config = tuned(settings);
+        Engine::new(config.enable_compiler(false).allocation_strategy(InstanceAllocationStrategy::OnDemand))
     })
+}
+
+/// wasmtime as a child has it that compiles: with the same settings and no pool, since it runs nothing.
+pub(super) fn compiling_engine() -> wasmtime::Result<Engine> {
+    let mut config = tuned(&EngineSettings::default());
+    Engine::new(config.allocation_strategy(InstanceAllocationStrategy::OnDemand))
 }
 
 /// Metering, and a pool sized from the slots: a slot is what one task may hold at most.

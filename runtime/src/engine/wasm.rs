@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -14,7 +15,7 @@ use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::{Semaphore, oneshot},
 };
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 
 use crate::{
     bundle::Bundle,
@@ -26,6 +27,7 @@ use super::{
     ComponentError, Engine, Launch, Services,
     cache::CodeCache,
     call,
+    compile::{Code, Compiler},
     contract::BackgroundAppPre,
     deadlines::{Deadlines, Due},
     ending::Ending,
@@ -45,12 +47,15 @@ use super::{
 /// What the engine is made of.
 pub struct EngineParts {
     pub clock: Arc<dyn Clock>,
-    /// Where timers run and components are compiled; never where guests run.
+    /// Where timers run and components are loaded; never where guests run.
     pub control: Handle,
     /// Components, as `<digest>.wasm`.
     pub components: Dir,
-    /// Compiled code. It may be deleted at any time.
-    pub cache: Dir,
+    /// Where the folder `cache` with compiled code stands, or is made. It may be deleted at any time.
+    pub home: Dir,
+    /// The program that compiles, by its absolute path: `idlewild` itself, of this very version, or one that calls
+    /// `compile_component`.
+    pub compiler: PathBuf,
     /// One folder per bundle, which its guests see as `/data`.
     pub data: Dir,
     /// Logs: `<task>.log`, and `activate-<bundle>.log`.
@@ -89,7 +94,7 @@ struct Works {
     settings: EngineSettings,
     clock: Arc<dyn Clock>,
     control: Handle,
-    code: Arc<CodeCache>,
+    code: Code,
     linker: Linker<Guest>,
     linked: Linked<BackgroundAppPre<Guest>>,
     gate: Arc<Gate>,
@@ -118,11 +123,14 @@ impl Running {
 
 impl WasmEngine {
     pub fn start(parts: EngineParts) -> Result<WasmEngine, EngineError> {
-        let EngineParts { clock, control, components, cache, data, logs, tmp, settings } = parts;
+        let EngineParts { clock, control, components, home, compiler, data, logs, tmp, settings } = parts;
         let wasm = link::engine(&settings).map_err(call::set_up)?;
         let linker = link::linker(&wasm).map_err(call::set_up)?;
         let folder = |what| move |source| EngineError::Folder { what, source };
-        let code = CodeCache::open(wasm.clone(), components, cache).map_err(folder("the folder of compiled code"))?;
+        let compiling = link::compiling_engine().map_err(call::set_up)?;
+        let cache = CodeCache::open(wasm.clone(), &compiling, home, settings.cache_limit);
+        let cache = cache.map_err(folder("the folder of compiled code"))?;
+        let compiler = Compiler::new(compiler, clock.clone(), control.clone(), settings.clone());
         let beat = Arc::new(Beat::new());
         let guests = guests_runtime(&settings).map_err(EngineError::Threads)?;
         let ticker = Ticker::start(beat.clone(), settings.epoch_tick, move || wasm.increment_epoch())
@@ -130,14 +138,14 @@ impl WasmEngine {
         let gate = Gate::new(beat);
         let turns = Turns::start(gate.clone(), settings.turns, guests.handle()).map_err(EngineError::Threads)?;
         let works = Works {
-            linked: Linked::new(settings.linked_components),
+            linked: Linked::new(settings.linked_components, settings.linked_code, code_size),
             gate,
             deadlines: Arc::new(Deadlines::start(&control, clock.clone())),
             places: Arc::new(Places { data, tmp: Arc::new(tmp) }),
             logs: Arc::new(logs),
             side_calls: Arc::new(Semaphore::new(settings.side_calls)),
             running: Running::default(),
-            code: Arc::new(code),
+            code: Code::new(components, cache, compiler),
             settings,
             clock,
             control,
@@ -149,6 +157,7 @@ impl WasmEngine {
     /// Stops what runs, each with `End::Stopped`, and joins the threads. What is launched afterwards is stopped at once.
     pub fn stop(&self) {
         let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        self.works.code.stop();
         let patience = self.works.settings.stop_patience;
         // On a thread of its own, because a runtime may not be waited for inside another. The ticker beats until the turns are
         // over: it is what makes computing guests yield.
@@ -168,6 +177,12 @@ impl Drop for WasmEngine {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Bytes of memory that the component's code takes.
+fn code_size(component: &BackgroundAppPre<Guest>) -> u64 {
+    let image = component.instance_pre().component().image_range();
+    (image.end.addr() - image.start.addr()) as u64
 }
 
 /// What guests wait for: timers and file operations. Guests themselves are polled by the gate, so nothing here waits for them.
@@ -191,15 +206,15 @@ impl Engine for WasmEngine {
         component: &'a [u8],
     ) -> BoxFuture<'a, Result<Vec<Pattern>, ComponentError>> {
         Box::pin(async move {
-            let bytes = component.to_vec();
-            let code = self.works.code.clone();
-            let key = digest.to_owned();
-            let examined = self.works.control.spawn_blocking(move || code.examine(&key, &bytes)).await;
-            let component = examined.map_err(|error| ComponentError::Invalid(error.to_string()))??;
+            let component = self.works.code.examine(digest, component).await?;
             let linked = Arc::new(link::link(&self.works.linker, &component)?);
             let linked = self.works.linked.get::<ComponentError>(digest, async { Ok(linked) }).await?;
             register(&self.works, linked).await
         })
+    }
+
+    fn is_compiled(&self, digest: &str) -> bool {
+        self.works.code.is_compiled(digest)
     }
 
     fn activate(
@@ -378,17 +393,10 @@ impl Works {
     async fn component(&self, digest: &str) -> Result<Arc<BackgroundAppPre<Guest>>, String> {
         self.linked
             .get(digest, async {
-                let component = self.load(digest).await?;
+                let component = self.code.load(digest).await?;
                 link::link(&self.linker, &component).map(Arc::new).map_err(|error| error.to_string())
             })
             .await
-    }
-
-    async fn load(&self, digest: &str) -> Result<Component, String> {
-        let code = self.code.clone();
-        let digest = digest.to_owned();
-        let loaded = self.control.spawn_blocking(move || code.load(&digest)).await;
-        loaded.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     fn guest(
