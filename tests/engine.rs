@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail, and say why")]
 
+#[path = "engine/compiling.rs"]
+mod compiling;
 #[path = "engine/components.rs"]
 mod components;
 #[path = "engine/hostile.rs"]
 mod hostile;
 #[path = "engine/house.rs"]
 mod house;
+#[path = "engine/kept_code.rs"]
+mod kept_code;
 
 use std::{fs, time::Duration};
 

@@ -152,7 +152,7 @@ pub(crate) struct House {
     pub(crate) state: TempDir,
     pub(crate) grants: Vec<DirectoryGrant>,
     next: u64,
-    control: Runtime,
+    pub(crate) control: Runtime,
 }
 
 impl House {
@@ -161,6 +161,11 @@ impl House {
     }
 
     pub(crate) fn with(settings: EngineSettings, state: TempDir) -> House {
+        House::compiled_by(idlewild_tests::binary(), settings, state)
+    }
+
+    /// Whose components another program compiles.
+    pub(crate) fn compiled_by(compiler: PathBuf, settings: EngineSettings, state: TempDir) -> House {
         let control =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let clock: Arc<dyn Clock> = SystemClock::start();
@@ -174,7 +179,7 @@ impl House {
             control: control.handle().clone(),
             components: folder("components"),
             home: Dir::open_ambient_dir(state.path(), ambient_authority()).expect("a folder"),
-            compiler: idlewild_tests::binary(),
+            compiler,
             data: folder("data"),
             logs: folder("logs"),
             tmp: folder("tmp"),
