@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail, and says how long it took")]
 
-use std::{fs, path::PathBuf, thread, time::Duration};
+use std::{fs, path::PathBuf, process::Stdio, thread, time::Duration};
 
 use idlewild::clock::{self, Clock, SystemClock};
-use idlewild_tests::{AT_EASE, Child, Place, Signal, built_bundle, children, grown};
+use idlewild_tests::{AT_EASE, Answer, Child, Place, Signal, built_bundle, children, grown};
 
 const LARGE: usize = 20 << 20;
 
@@ -42,8 +42,17 @@ fn twenty_megabytes_install_and_whoever_waits_is_told_why() {
     let bundle = large(&place);
     let clock = SystemClock::start();
     let before = clock.now().uptime;
-    let answer = place.run(&["install", bundle.to_str().unwrap()]);
-    eprintln!("installed in {:?}", clock.now().uptime - before);
+    let mut install = place.command(&["install", bundle.to_str().unwrap()]);
+    let installing = install.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = child_of(installing.id());
+    let mut peak = String::new();
+    seen(|| {
+        let status = fs::read_to_string(child.path("status")).unwrap_or_default();
+        peak = status.lines().find(|line| line.starts_with("VmHWM:")).map(str::to_owned).unwrap_or(peak.clone());
+        (!child.lives()).then_some(())
+    });
+    let answer = Answer::from(installing.wait_with_output().unwrap());
+    eprintln!("{LARGE} bytes installed in {:?}; the child at its peak: {peak}", clock.now().uptime - before);
     assert_eq!(answer.stderr, "compiling com.example.hello 0.1.0 (20.0 MiB)\n");
     assert_eq!((answer.code, answer.text()), (Some(0), "com.example.hello 0.1.0 is installed\n"));
     place.run(&["uninstall", "com.example.hello"]);

@@ -6,6 +6,7 @@ mod compiling;
 mod conditions;
 mod display;
 mod human;
+mod new;
 mod output;
 mod requests;
 mod serve;
@@ -58,6 +59,7 @@ fn run(given: Given, command: Command) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match command {
             Command::Serve(command) => serve::serve(&given, command).await,
+            Command::New(command) => new::new(&given, command).map(|()| ExitCode::SUCCESS),
             command => {
                 ask(&given, command).await?;
                 Ok(ExitCode::SUCCESS)
@@ -75,6 +77,7 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
     let answered = match command {
         Command::Serve(_) => unreachable!("serve is its own host"),
         Command::CompileComponent(_) => unreachable!("compiling asks no host"),
+        Command::New(_) => unreachable!("new asks no host"),
         Command::Install(command) => bundles::install(client, out, command).await,
         Command::Uninstall(command) => bundles::uninstall(client, out, command).await,
         Command::Bundles => bundles::bundles(client, out).await,

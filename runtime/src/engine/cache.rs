@@ -190,7 +190,7 @@ impl CodeCache {
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the folder belongs to another user"));
         }
-        if metadata.mode() & 0o077 != 0 {
+        if metadata.mode() & 0o022 != 0 {
             folder.set_permissions(".", Permissions::from_mode(0o700))?;
         }
         Ok(folder)

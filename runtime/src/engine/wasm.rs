@@ -25,10 +25,10 @@ use crate::{
 
 use super::{
     ComponentError, Engine, Launch, Services,
+    app::App,
     cache::CodeCache,
     call,
     compile::{Code, Compiler},
-    contract::BackgroundAppPre,
     deadlines::{Deadlines, Due},
     ending::Ending,
     epoch::{Beat, Ticker},
@@ -96,7 +96,7 @@ struct Works {
     control: Handle,
     code: Code,
     linker: Linker<Guest>,
-    linked: Linked<BackgroundAppPre<Guest>>,
+    linked: Linked<App>,
     gate: Arc<Gate>,
     deadlines: Arc<Deadlines>,
     places: Arc<Places>,
@@ -138,7 +138,7 @@ impl WasmEngine {
         let gate = Gate::new(beat);
         let turns = Turns::start(gate.clone(), settings.turns, guests.handle()).map_err(EngineError::Threads)?;
         let works = Works {
-            linked: Linked::new(settings.linked_components, settings.linked_code, code_size),
+            linked: Linked::new(settings.linked_components, settings.linked_code, App::code_size),
             gate,
             deadlines: Arc::new(Deadlines::start(&control, clock.clone())),
             places: Arc::new(Places { data, tmp: Arc::new(tmp) }),
@@ -179,12 +179,6 @@ impl Drop for WasmEngine {
     }
 }
 
-/// Bytes of memory that the component's code takes.
-fn code_size(component: &BackgroundAppPre<Guest>) -> u64 {
-    let image = component.instance_pre().component().image_range();
-    (image.end.addr() - image.start.addr()) as u64
-}
-
 /// What guests wait for: timers and file operations. Guests themselves are polled by the gate, so nothing here waits for them.
 fn guests_runtime(settings: &EngineSettings) -> io::Result<Runtime> {
     Builder::new_multi_thread()
@@ -207,7 +201,7 @@ impl Engine for WasmEngine {
     ) -> BoxFuture<'a, Result<Vec<Pattern>, ComponentError>> {
         Box::pin(async move {
             let component = self.works.code.examine(digest, component).await?;
-            let linked = Arc::new(link::link(&self.works.linker, &component)?);
+            let linked = Arc::new(App::link(&self.works.linker, &component)?);
             let linked = self.works.linked.get::<ComponentError>(digest, async { Ok(linked) }).await?;
             register(&self.works, linked).await
         })
@@ -306,7 +300,7 @@ async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
     end
 }
 
-async fn register(works: &Arc<Works>, component: Arc<BackgroundAppPre<Guest>>) -> Result<Vec<Pattern>, ComponentError> {
+async fn register(works: &Arc<Works>, component: Arc<App>) -> Result<Vec<Pattern>, ComponentError> {
     let settings = &works.settings;
     let allowance = Allowance {
         time: Some(settings.register_time),
@@ -390,11 +384,11 @@ impl Drop for RemoveOnDrop {
 
 impl Works {
     /// The linked component of an installed bundle. Errors: why there is none, for people.
-    async fn component(&self, digest: &str) -> Result<Arc<BackgroundAppPre<Guest>>, String> {
+    async fn component(&self, digest: &str) -> Result<Arc<App>, String> {
         self.linked
             .get(digest, async {
                 let component = self.code.load(digest).await?;
-                link::link(&self.linker, &component).map(Arc::new).map_err(|error| error.to_string())
+                App::link(&self.linker, &component).map(Arc::new).map_err(|error| error.to_string())
             })
             .await
     }

@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, nice, set_parent_process_death_signal, setrlimit};
 
 use super::{Bounds, INVALID, REFUSED};
 use crate::engine::{
@@ -24,7 +24,7 @@ const ELF: &[u8] = b"\x7fELF";
 /// How much it gives way to everybody else. Not the most there is: guests that compute all day must not starve it.
 const NICENESS: i32 = 10;
 
-/// Takes part of its own `compile_time` after the first warning, so that the last one need not be given.
+/// Seconds of computing between the signal that tells of the limit, and ends the process, and the one no process survives.
 const SECONDS_LEFT: u64 = 5;
 
 /// Why there is no code: an exit code and a sentence.
@@ -70,8 +70,11 @@ fn confine(bounds: Bounds) -> io::Result<()> {
     if parent_id() != parent {
         return Err(io::Error::other("its host is gone"));
     }
-    let limit = |resource, soft, hard| {
-        setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) }).map_err(io::Error::from)
+    // Where the host itself may take less, so may this.
+    let limit = |resource, soft: u64, hard: u64| {
+        let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let bound = Rlimit { current: Some(soft.min(most)), maximum: Some(hard.min(most)) };
+        setrlimit(resource, bound).map_err(io::Error::from)
     };
     limit(Resource::Core, 0, 0)?;
     // What is allocated, not what is merely reserved: address space is no measure of a program that maps much and uses little.

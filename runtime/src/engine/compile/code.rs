@@ -61,10 +61,10 @@ impl Code {
         if let Some(component) = self.read(digest).await {
             return Ok(component);
         }
-        tracing::warn!(digest, "compiled code is gone; the component is compiled again");
         let file = format!("{digest}.wasm");
         let component =
             self.components.open(&file).map_err(|error| format!("the component {file} cannot be read: {error}"))?;
+        tracing::warn!(digest, "compiled code is gone; the component is compiled again");
         let compiling = self.compile(digest, component.into_std(), true);
         compiling.await.map_err(|error| error.to_string())
     }

@@ -78,7 +78,7 @@ impl Compiler {
             .args(bounds.arguments())
             .env_clear()
             // Read by the crate that deals out the compiler's work.
-            .env("RAYON_NUM_THREADS", self.settings.compile_threads.to_string())
+            .env("RAYON_NUM_THREADS", self.settings.compile_threads.max(1).to_string())
             .process_group(0)
             .stdin(component)
             .stdout(code)
