@@ -7,7 +7,7 @@
 use std::{
     fs,
     hint::black_box,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
