@@ -77,9 +77,14 @@ fn whatever_befalls_the_folder_while_the_engine_runs_tasks_go_on() {
     ];
     for (calamity, befall) in calamities {
         befall();
+        let there = |name: &str| cache.exists().then(|| kept(&house, name)).flatten();
+        let damaged = NAMES.map(|name| there(name).map(|file| fs::read(file).unwrap()));
         run_all(&mut house);
-        assert!(NAMES.iter().all(|name| kept(&house, name).is_some()), "after {calamity} the code is kept again");
         assert_eq!(house.entries("cache").len(), NAMES.len(), "after {calamity}");
+        for (name, damaged) in NAMES.iter().zip(damaged) {
+            let again = fs::read(kept(&house, name).unwrap()).unwrap();
+            assert!(damaged.is_none_or(|damaged| again != damaged), "after {calamity} the code of {name} is mended");
+        }
     }
 }
 
