@@ -4,12 +4,16 @@
 
 #[path = "engine/awaiting.rs"]
 mod awaiting;
+#[path = "engine/compiling.rs"]
+mod compiling;
 #[path = "engine/components.rs"]
 mod components;
 #[path = "engine/hostile.rs"]
 mod hostile;
 #[path = "engine/house.rs"]
 mod house;
+#[path = "engine/kept_code.rs"]
+mod kept_code;
 #[path = "engine/limits.rs"]
 mod limits;
 #[path = "engine/quota.rs"]

@@ -261,7 +261,10 @@ impl Life {
                 | What::Progressed { .. }
                 | What::ConditionChanged { .. }
                 | What::BundleInstalled { .. }
-                | What::BundleUninstalled { .. } => {}
+                | What::BundleUninstalled { .. }
+                | What::Compiling { .. }
+                | What::Compiled { .. }
+                | What::NotCompiled { .. } => {}
             }
         }
         self.heard = told.len();

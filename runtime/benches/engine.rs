@@ -7,7 +7,7 @@
 use std::{
     fs,
     hint::black_box,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -173,7 +173,8 @@ impl Through {
             clock: SystemClock::start(),
             control: control.handle().clone(),
             components,
-            cache: folder("cache"),
+            home: Dir::open_ambient_dir(state.path(), ambient_authority()).unwrap(),
+            compiler: PathBuf::from(env!("CARGO_BIN_EXE_idlewild")),
             data: folder("data"),
             logs: folder("logs"),
             tmp: folder("tmp"),

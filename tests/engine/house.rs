@@ -158,7 +158,7 @@ pub(crate) struct House {
     /// What is granted beside the folders.
     pub(crate) given: Grants,
     next: u64,
-    control: Runtime,
+    pub(crate) control: Runtime,
 }
 
 impl House {
@@ -182,6 +182,11 @@ impl House {
     }
 
     pub(crate) fn with(settings: EngineSettings, state: TempDir) -> House {
+        House::compiled_by(idlewild_tests::binary(), settings, state)
+    }
+
+    /// Whose components another program compiles.
+    pub(crate) fn compiled_by(compiler: PathBuf, settings: EngineSettings, state: TempDir) -> House {
         let control =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let clock: Arc<dyn Clock> = SystemClock::start();
@@ -194,7 +199,8 @@ impl House {
             clock: clock.clone(),
             control: control.handle().clone(),
             components: folder("components"),
-            cache: folder("cache"),
+            home: Dir::open_ambient_dir(state.path(), ambient_authority()).expect("a folder"),
+            compiler,
             data: folder("data"),
             logs: folder("logs"),
             tmp: folder("tmp"),

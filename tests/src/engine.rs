@@ -46,6 +46,10 @@ impl Engine for ScriptedEngine {
         async { Ok(Vec::new()) }.boxed()
     }
 
+    fn is_compiled(&self, _: &str) -> bool {
+        true
+    }
+
     fn activate(&self, _: Arc<Bundle>, _: Allowance, _: Arc<dyn Services>) -> BoxFuture<'_, Result<(), String>> {
         async { Ok(()) }.boxed()
     }

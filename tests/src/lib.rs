@@ -2,14 +2,18 @@
 //! real binary from outside.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod big;
 mod binary;
+mod children;
 mod database;
 mod engine;
 mod host_process;
 mod server;
 mod world;
 
+pub use big::grown;
 pub use binary::{AT_EASE, Answer, Place, binary, built_bundle};
+pub use children::{Child, children};
 pub use database::SharedDatabase;
 pub use engine::{Script, ScriptedEngine};
 pub use host_process::{HostEnd, HostProcess, Signal};

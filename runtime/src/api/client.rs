@@ -7,13 +7,18 @@ use axum::{
     body::{Body, Bytes},
     http::{Method, Request, StatusCode, header},
 };
+use futures_util::{
+    FutureExt, Stream, StreamExt,
+    future::{self, BoxFuture},
+    stream,
+};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 use tower::ServiceExt;
 
-use super::Problem;
+use super::{Problem, wire};
 
 /// A way to a router.
 #[derive(Debug, Clone)]
@@ -58,6 +63,20 @@ impl Client {
 
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         understand(&self.ask(Method::DELETE, path, None).await?)
+    }
+
+    /// What happens from now on, until the host ends.
+    pub async fn events(&self) -> Result<impl Stream<Item = wire::Event> + Send + Unpin + use<>, ClientError> {
+        let request = Request::builder().uri("/v1/events").header(header::HOST, "idlewild").body(Vec::new());
+        let request = request.map_err(|error| ClientError::Garbled(error.to_string()))?;
+        let reading = match self {
+            Client::Socket(socket) => read_socket(socket, request).await?,
+            Client::Local(router) => {
+                let Ok(response) = router.clone().oneshot(request.map(Body::from)).await;
+                Reading { body: response.into_body(), connection: future::pending().boxed(), rest: Vec::new() }
+            }
+        };
+        Ok(stream::unfold(reading, |mut reading| async { Some((reading.event().await?, reading)) }).boxed())
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Bytes, ClientError> {
@@ -113,13 +132,64 @@ async fn ask_socket(socket: &PathBuf, request: Request<Vec<u8>>) -> Result<(Stat
     answer.map_err(garbled)
 }
 
+/// A stream of events, half read.
+struct Reading {
+    body: Body,
+    /// It moves the body on, where there is one.
+    connection: BoxFuture<'static, ()>,
+    /// What was read of a line that has not ended yet.
+    rest: Vec<u8>,
+}
+
+impl Reading {
+    /// None once the stream has ended or makes no sense.
+    async fn event(&mut self) -> Option<wire::Event> {
+        loop {
+            while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                // The other lines name the event, which it does itself, or stand between two.
+                if let Some(json) = line.strip_prefix(b"data:") {
+                    return serde_json::from_slice(json).ok();
+                }
+            }
+            let frame = tokio::select! {
+                frame = self.body.frame() => frame?.ok()?,
+                () = &mut self.connection => {
+                    self.connection = future::pending().boxed();
+                    continue;
+                }
+            };
+            self.rest.extend_from_slice(&frame.into_data().unwrap_or_default());
+        }
+    }
+}
+
+async fn read_socket(socket: &PathBuf, request: Request<Vec<u8>>) -> Result<Reading, ClientError> {
+    let stream = UnixStream::connect(socket)
+        .await
+        .map_err(|source| ClientError::Unreachable { path: socket.clone(), source })?;
+    let garbled = |error: hyper::Error| ClientError::Garbled(error.to_string());
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(garbled)?;
+    let mut connection = connection.map(drop).boxed();
+    let mut asked = sender.send_request(request.map(|body| Full::new(Bytes::from(body)))).boxed();
+    let response = tokio::select! {
+        response = &mut asked => response,
+        () = &mut connection => {
+            connection = future::pending().boxed();
+            asked.await
+        }
+    };
+    Ok(Reading { body: Body::new(response.map_err(garbled)?.into_body()), connection, rest: Vec::new() })
+}
+
 #[cfg(test)]
 mod tests {
     use axum::routing::{get, post};
     use tokio::sync::watch;
 
     use super::*;
-    use crate::api::{Closing, extract, listen_unix, serve_unix, wire};
+    use crate::api::{Closing, extract, listen_unix, serve_unix};
 
     fn stub() -> Router {
         let submit = async |extract::Body(request): extract::Body<wire::Request>| axum::Json(request.input);
@@ -127,6 +197,10 @@ mod tests {
             .route("/v1/requests", post(submit))
             .route("/v1/log", get(async || vec![0u8, 159, 146, 150]))
             .route("/v1/missing", get(async || Problem::not_found("no task 9")))
+            .route(
+                "/v1/events",
+                get(async || "event: missed\ndata: {\"event\":\"missed\",\"count\":3}\n\ndata: nonsense\n\n"),
+            )
             .route("/v1/plain", get(async || (StatusCode::BAD_GATEWAY, "not ours")))
     }
 
@@ -142,6 +216,9 @@ mod tests {
 
         let wrong = client.post::<wire::Bytes>("/v1/requests", &serde_json::json!({"kid": 1})).await.unwrap_err();
         assert!(wrong.to_string().contains("unknown field `kid`"), "{wrong}");
+
+        let events: Vec<wire::Event> = client.events().await.unwrap().collect().await;
+        assert_eq!(events, [wire::Event::missed(3)]);
 
         let foreign = client.get::<wire::Task>("/v1/plain").await.unwrap_err();
         assert!(matches!(foreign, ClientError::Garbled(_)), "{foreign}");

@@ -33,7 +33,7 @@ pub use section::FrameError;
 pub use signature::{
     SIGNATURE_LIMIT, SIGNATURE_NAME, SignatureError, SignaturePolicy, Verdict, check_signature, statement, verdict,
 };
-pub use state::{StateError, StateFolder};
+pub use state::{CACHE, StateError, StateFolder};
 pub use tree::remove_tree;
 
 /// An installed bundle, as every launch of it sees it.

@@ -16,6 +16,9 @@ use cap_std::{
 use super::{keys::TrustedKey, remove_tree};
 use crate::rules::{BundleId, TaskId};
 
+/// The folder of compiled components. The engine makes it again when it is gone.
+pub const CACHE: &str = "cache";
+
 const LOCK: &str = "lock";
 const DATABASE: &str = "idlewild.db";
 const SOCKET: &str = "host.sock";
@@ -35,10 +38,10 @@ pub struct StateFolder {
     pub data: Dir,
     /// Each task's log, by `log_name`.
     pub logs: Dir,
-    /// Compiled components; may be deleted at any time.
-    pub cache: Dir,
     /// Whom the operator trusts to sign bundles, and who signed what is installed, as `<digest>.signer`.
     pub keys: Dir,
+    /// The folder itself, in which `CACHE` comes and goes.
+    pub home: Dir,
     /// Empty when a host starts.
     pub tmp: Dir,
     _lock: File,
@@ -105,11 +108,11 @@ impl StateFolder {
         let components = subfolder("components").map_err(io("opening components"))?;
         let data = subfolder("data").map_err(io("opening data"))?;
         let logs = subfolder("logs").map_err(io("opening logs"))?;
-        let cache = subfolder("cache").map_err(io("opening cache"))?;
+        subfolder(CACHE).map_err(io("opening cache"))?;
         let keys = subfolder(KEYS).map_err(io("opening keys"))?;
         absent_is_fine(remove_tree(&dir, "tmp")).map_err(io("emptying tmp"))?;
         let tmp = subfolder("tmp").map_err(io("opening tmp"))?;
-        Ok(StateFolder { path, components, data, logs, cache, keys, tmp, _lock: lock })
+        Ok(StateFolder { path, components, data, logs, keys, home: dir, tmp, _lock: lock })
     }
 
     /// Whether a host has this folder open. It may have opened or closed it by the time this returns.
@@ -179,10 +182,12 @@ impl StateFolder {
 
     /// Removes a component and the code compiled from it, if they are there.
     pub fn forget_component(&self, digest: &str) -> io::Result<()> {
-        for entry in self.cache.entries()? {
-            let name = entry?.file_name();
-            if name.to_string_lossy().starts_with(digest) {
-                absent_is_fine(self.cache.remove_file(name))?;
+        if let Some(cache) = absent_is_none(self.home.open_dir(CACHE))? {
+            for entry in cache.entries()? {
+                let name = entry?.file_name();
+                if name.to_string_lossy().starts_with(digest) {
+                    absent_is_fine(cache.remove_file(name))?;
+                }
             }
         }
         absent_is_fine(self.keys.remove_file(signer_name(digest)))?;

@@ -160,6 +160,16 @@ A running host forgets what was stated when it stops; with no host running nothi
 Example:
   idlewild conditions idle=yes network=auto")]
     Conditions(Conditions),
+    /// Compile a component for the host that started this process
+    #[command(hide = true)]
+    CompileComponent(CompileComponent),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompileComponent {
+    /// What the host binds it to
+    #[arg(value_name = "BOUND")]
+    pub(super) bounds: Vec<String>,
 }
 
 #[derive(Debug, Args)]

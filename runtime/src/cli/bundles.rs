@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{
     arguments::{Install, Uninstall},
-    human,
+    compiling, human,
     output::Output,
 };
 use crate::api::{Client, wire};
@@ -18,7 +18,8 @@ pub(super) async fn install(client: &Client, out: &mut Output, command: Install)
     let Install { path, grants } = command;
     let path = path::absolute(&path).with_context(|| format!("bundle {}", path.display()))?;
     let grants = grants.offers().into_iter().map(wire::GrantOffer::from).collect();
-    let installed: wire::Installed = client.post("/v1/bundles", &wire::Install { path, grants }).await?;
+    let install = wire::Install { path, grants };
+    let installed: wire::Installed = compiling::shown(client, out, client.post("/v1/bundles", &install)).await?;
     if out.json {
         return out.object(&installed);
     }

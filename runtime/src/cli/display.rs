@@ -1,4 +1,5 @@
-//! Shows what happens in a host: lines that scroll, and below them on a terminal one living line per running task.
+//! Shows what happens in a host: lines that scroll, and below them on a terminal one living line per running task, and per
+//! component that is compiled.
 
 use std::{
     collections::HashMap,
@@ -11,10 +12,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::{conditions::yes_or_no, human, output::legible, requests, tasks};
-use crate::api::wire;
+use crate::{api::wire, rules::BundleId};
 
 /// How often a living line shows its time anew while a task runs.
-const TICK: Duration = Duration::from_millis(200);
+pub(super) const TICK: Duration = Duration::from_millis(200);
+
+/// From so many bytes on, compiling a component is worth a plain line: what is smaller is there before anybody wonders.
+pub(super) const LONG_TO_COMPILE: u64 = 1 << 20;
 
 /// What a host says of itself while it serves; in JSON these stand among the events and are named in the same way.
 #[derive(Debug, Serialize)]
@@ -34,6 +38,8 @@ pub(super) enum Notice<'a> {
 pub(super) struct Display {
     mode: Mode,
     running: HashMap<u64, Running>,
+    /// By bundle.
+    compiling: HashMap<BundleId, ProgressBar>,
     /// The longest subject so far, so that details stand below each other.
     subject_width: usize,
 }
@@ -69,7 +75,7 @@ impl Display {
             }
             false => Mode::Plain,
         };
-        Display { mode, running: HashMap::new(), subject_width: 0 }
+        Display { mode, running: HashMap::new(), compiling: HashMap::new(), subject_width: 0 }
     }
 
     /// How many tasks run, as far as was heard.
@@ -97,7 +103,8 @@ impl Display {
 
     /// Takes the living lines away.
     pub(super) fn close(&mut self) {
-        let bars: Vec<_> = self.running.drain().map(|(_, running)| running.bar).collect();
+        let running = self.running.drain().map(|(_, running)| running.bar);
+        let bars: Vec<_> = running.chain(self.compiling.drain().map(|(_, bar)| bar)).collect();
         bars.iter().for_each(|bar| self.end_bar(bar));
     }
 
@@ -125,6 +132,20 @@ impl Display {
             wire::What::Ended { task, .. } => {
                 if let Some(running) = self.running.remove(task) {
                     self.end_bar(&running.bar);
+                }
+            }
+            wire::What::Compiling { bundle, version: _, bytes } => {
+                let bar = self.begin_bar(bundle.to_string());
+                bar.set_message(format!("compiling {}", human::size(*bytes)));
+                if let Some(before) = self.compiling.insert(bundle.0.clone(), bar) {
+                    self.end_bar(&before);
+                }
+                // A living line says it already.
+                return *bytes >= LONG_TO_COMPILE && matches!(self.mode, Mode::Plain);
+            }
+            wire::What::Compiled { bundle, .. } | wire::What::NotCompiled { bundle, .. } => {
+                if let Some(bar) = self.compiling.remove(&bundle.0) {
+                    self.end_bar(&bar);
                 }
             }
             wire::What::BundleInstalled { .. }
@@ -195,7 +216,7 @@ fn show_progress(bar: &ProgressBar, progress: &wire::Progress) {
     bar.set_position(completed.min(total));
 }
 
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates here are well-formed").progress_chars("=> ")
 }
 
@@ -254,6 +275,14 @@ fn describe(what: &wire::What) -> Option<Line> {
         Some(Line { verb: verb.to_owned(), subject: subject.to_string(), detail })
     };
     match what {
+        wire::What::Compiling { bundle, version, bytes } => {
+            line("compiling", bundle, format!("version {version}, {}", human::size(*bytes)))
+        }
+        // Its installation is told next.
+        wire::What::Compiled { .. } => None,
+        wire::What::NotCompiled { bundle, version, message } => {
+            line("refused", bundle, format!("version {version}: {message}"))
+        }
         wire::What::BundleInstalled { bundle, version } => line("installed", bundle, format!("version {version}")),
         wire::What::BundleUninstalled { bundle } => line("removed", bundle, String::new()),
         wire::What::Submitted { bundle: _, identifier, request, replaced } => {
@@ -297,9 +326,7 @@ fn describe(what: &wire::What) -> Option<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{
-        BundleId, ExpirationReason, Happening, Identifier, KindName, Outcome, RequestId, TaskId, Usage, What,
-    };
+    use crate::rules::{ExpirationReason, Happening, Identifier, KindName, Outcome, RequestId, TaskId, Usage, What};
 
     fn told(what: What) -> Option<(String, String, String)> {
         let event = wire::Event::from(&Happening { at: "2026-07-28T09:00:00Z".parse().unwrap(), what });
@@ -364,9 +391,36 @@ mod tests {
         assert_eq!(said(3), "stopping: 3 running tasks have 5 s to finish; once more to stop at once");
     }
 
+    fn plain() -> Display {
+        Display { mode: Mode::Plain, running: HashMap::new(), compiling: HashMap::new(), subject_width: 0 }
+    }
+
+    #[test]
+    fn compiling_is_a_plain_line_or_a_living_one_until_it_is_over() {
+        let bundle = || BundleId::parse("com.example.a").unwrap();
+        let version = || "1.0.0".to_owned();
+        let of_size = |bytes| What::Compiling { bundle: bundle(), version: version(), bytes };
+        let compiling = || of_size(20 << 20);
+        let not_compiled =
+            || What::NotCompiled { bundle: bundle(), version: version(), message: "too much".to_owned() };
+        let said = |verb: &str, detail: &str| Some((verb.to_owned(), "com.example.a".to_owned(), detail.to_owned()));
+        assert_eq!(told(compiling()), said("compiling", "version 1.0.0, 20.0 MiB"));
+        assert_eq!(told(What::Compiled { bundle: bundle(), version: version() }), None);
+        assert_eq!(told(not_compiled()), said("refused", "version 1.0.0: too much"));
+        let target = || MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        for (mode, is_a_line) in [(Mode::Plain, true), (Mode::Live(target()), false)] {
+            let mut display = Display { mode, ..plain() };
+            assert_eq!(display.follow(&wire::What::from(&compiling())), is_a_line);
+            assert!(!display.follow(&wire::What::from(&of_size(1000))));
+            assert_eq!((display.compiling.len(), display.running()), (1, 0));
+            assert!(display.follow(&wire::What::from(&not_compiled())));
+            assert!(display.compiling.is_empty());
+        }
+    }
+
     #[test]
     fn plain_lines_tell_progress_by_tenths() {
-        let mut display = Display { mode: Mode::Plain, running: HashMap::new(), subject_width: 0 };
+        let mut display = plain();
         let identifier = || wire::Text(Identifier::parse("com.example.a.b").unwrap());
         let bundle = || wire::Text(BundleId::parse("com.example.a").unwrap());
         let kind = wire::Text(KindName::Processing);

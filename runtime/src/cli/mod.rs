@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bundles;
+mod compiling;
 mod conditions;
 mod display;
 mod file_arguments;
@@ -51,6 +52,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(given: Given, command: Command) -> anyhow::Result<ExitCode> {
+    // A process of its own kind: it asks no host and needs no runtime.
+    if let Command::CompileComponent(command) = command {
+        return Ok(daemon::compile_component(&command.bounds));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -94,7 +99,7 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
     let out = &mut out;
     let answered = match command {
         Command::Serve(_) => unreachable!("serve is its own host"),
-        Command::New(_) | Command::Build(_) | Command::Sign(_) | Command::Verify(_) => {
+        Command::CompileComponent(_) | Command::New(_) | Command::Build(_) | Command::Sign(_) | Command::Verify(_) => {
             unreachable!("they need no host")
         }
         Command::Inspect(command) => match inspect::meant(&command.what) {

@@ -147,6 +147,18 @@ settings! {
     tables: u32 = count(4), "tables";
     /// How many elements the tables of one task may have together.
     table_elements: usize = count(100_000), "elements";
+    /// How much computing compiling one component may take.
+    compile_time: Duration = minutes(5), "min";
+    /// How long compiling one component may take by the clock, however busy the machine is.
+    compile_patience: Duration = minutes(15), "min";
+    /// How much memory compiling one component may take.
+    compile_memory: u64 = gibibytes(2), "GiB";
+    /// How long the compiled code of one component may be.
+    code_bytes: u64 = mebibytes(512), "MiB";
+    /// How much compiled code is kept on disk; what was not used for longest goes first.
+    cache_bytes: u64 = gibibytes(1), "GiB";
+    /// How much compiled code is kept in memory besides what runs; what was not used for longest goes first.
+    linked_bytes: u64 = mebibytes(256), "MiB";
 
     /// How many ended tasks of one bundle are kept.
     history_tasks: u64 = count(10_000), "tasks";
@@ -218,6 +230,10 @@ fn kibibytes<T: std::ops::Shl<u32, Output = T>>(number: T) -> T {
 
 fn mebibytes<T: std::ops::Shl<u32, Output = T>>(number: T) -> T {
     number << 20
+}
+
+fn gibibytes(number: u64) -> u64 {
+    number << 30
 }
 
 fn giga(number: u64) -> u64 {

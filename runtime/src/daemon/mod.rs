@@ -26,7 +26,7 @@ use crate::{
 pub use crate::bundle::{GrantOffer, SignaturePolicy};
 pub use files::{Built, NewKey, Signed, Verified, build, inspect, new_key, public_key_to_trust, sign, verify};
 pub use grants::{Plan, plan};
-pub use parts::{now, parse_assumption, state_folder};
+pub use parts::{compile_component, now, parse_assumption, state_folder};
 pub use reach::{Reached, reach};
 
 /// How long the server may take to finish what clients asked before the host ends all the same.

@@ -21,7 +21,10 @@ use crate::{
     store::{Sqlite, Store},
 };
 
-pub use crate::conditions::parse_assumption;
+pub use crate::{conditions::parse_assumption, engine::compile_component};
+
+/// The program that runs, even after its file was replaced by another version's.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// What a daemon is built around.
 pub(super) struct Parts {
@@ -85,7 +88,8 @@ fn engine_parts(state: &StateFolder, settings: &Settings, clock: Arc<dyn Clock>)
         clock,
         control: tokio::runtime::Handle::current(),
         components: state.components.try_clone()?,
-        cache: state.cache.try_clone()?,
+        home: state.home.try_clone()?,
+        compiler: PathBuf::from(THIS_PROGRAM),
         data: state.data.try_clone()?,
         logs: state.logs.try_clone()?,
         tmp: state.tmp.try_clone()?,
@@ -117,6 +121,12 @@ fn engine_parts(state: &StateFolder, settings: &Settings, clock: Arc<dyn Clock>)
             memories: settings.memories,
             tables: settings.tables,
             table_elements: settings.table_elements,
+            compile_time: settings.compile_time,
+            compile_patience: settings.compile_patience,
+            compile_memory: settings.compile_memory,
+            code_limit: settings.code_bytes,
+            cache_limit: settings.cache_bytes,
+            linked_code: settings.linked_bytes,
             ..EngineSettings::default()
         },
     })

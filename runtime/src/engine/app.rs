@@ -54,6 +54,15 @@ impl App {
         }
     }
 
+    /// Bytes of memory that its code takes.
+    pub(super) fn code_size(&self) -> u64 {
+        let image = match self {
+            App::Sync(app) => app.instance_pre().component().image_range(),
+            App::Async(app) => app.instance_pre().component().image_range(),
+        };
+        (image.end.addr() - image.start.addr()) as u64
+    }
+
     pub(super) async fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Instance> {
         Ok(match self {
             App::Sync(app) => Instance::Sync(app.instantiate_async(store).await?),

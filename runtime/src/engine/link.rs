@@ -25,16 +25,24 @@ const MEMORY_KEPT: usize = 2 << 20;
 const TABLE_KEPT: usize = 64 << 10;
 const STACK_KEPT: usize = 64 << 10;
 
-/// wasmtime as this house runs it, with its pool; on-demand allocation where address space is too short for the pool.
+/// wasmtime as this house runs it, with its pool; on-demand allocation where address space is too short for the pool. It has no
+/// compiler: what it loads, a child compiled.
 pub(super) fn engine(settings: &EngineSettings) -> wasmtime::Result<Engine> {
-    Engine::new(&tuned(settings)).or_else(|error| {
+    Engine::new(tuned(settings).enable_compiler(false)).or_else(|error| {
         tracing::warn!(
             error = cause(&error),
             "address space is too short for {} slots; instances are made on demand, which is slower",
             settings.slots
         );
-        Engine::new(tuned(settings).allocation_strategy(InstanceAllocationStrategy::OnDemand))
+        let mut config = tuned(settings);
+        Engine::new(config.enable_compiler(false).allocation_strategy(InstanceAllocationStrategy::OnDemand))
     })
+}
+
+/// wasmtime as a child has it that compiles: with the same settings and no pool, since it runs nothing.
+pub(super) fn compiling_engine() -> wasmtime::Result<Engine> {
+    let mut config = tuned(&EngineSettings::default());
+    Engine::new(config.allocation_strategy(InstanceAllocationStrategy::OnDemand))
 }
 
 /// Metering, and a pool sized from the slots: a slot is what one task may hold at most. A task needs a stack to run, and one
@@ -109,4 +117,16 @@ fn fuel_remaining(mut store: StoreContextMut<'_, Guest>, (): ()) -> wasmtime::Re
 /// No world has it, so the bindings do not know it.
 fn subscribe(mut store: StoreContextMut<'_, Guest>, (): ()) -> wasmtime::Result<(Resource<DynPollable>,)> {
     Ok((store.data_mut().subscribe()?,))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_child_can_compile() {
+        let component = wat::parse_str("(component)").unwrap();
+        assert!(compiling_engine().unwrap().precompile_component(&component).is_ok());
+        assert!(engine(&EngineSettings::default()).unwrap().precompile_component(&component).is_err());
+    }
 }

@@ -8,9 +8,12 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-/// At most `limit` values by digest, each made once however many ask at the same time.
+/// At most `limit` values by digest, weighing at most `bytes` together, each made once however many ask at the same time.
+/// Who uses a value that was dropped here keeps it.
 pub(super) struct Linked<T> {
     limit: usize,
+    bytes: u64,
+    weigh: fn(&T) -> u64,
     state: Mutex<State<T>>,
 }
 
@@ -26,8 +29,8 @@ struct Entry<T> {
 }
 
 impl<T> Linked<T> {
-    pub(super) fn new(limit: usize) -> Linked<T> {
-        Linked { limit, state: Mutex::new(State { entries: HashMap::new(), uses: 0 }) }
+    pub(super) fn new(limit: usize, bytes: u64, weigh: fn(&T) -> u64) -> Linked<T> {
+        Linked { limit, bytes, weigh, state: Mutex::new(State { entries: HashMap::new(), uses: 0 }) }
     }
 
     /// What stands under `digest`, made by `make` if nothing does. What failed is made again next time.
@@ -40,7 +43,26 @@ impl<T> Linked<T> {
         if let Some(value) = cell.get() {
             return Ok(value.clone());
         }
-        cell.get_or_try_init(|| make).await.cloned()
+        let value = cell.get_or_try_init(|| make).await.cloned();
+        self.shrink(digest);
+        value
+    }
+
+    /// Drops what was used least recently until the rest weighs little enough; `spared` stays, whatever it weighs.
+    fn shrink(&self, spared: &str) {
+        let mut state = self.state();
+        loop {
+            let made =
+                state.entries.iter().filter_map(|(digest, entry)| Some((digest, entry.used, entry.value.get()?)));
+            let made: Vec<_> = made.collect();
+            let weight: u64 = made.iter().map(|(_, _, value)| (self.weigh)(value)).sum();
+            let others = made.iter().filter(|(digest, ..)| *digest != spared);
+            let oldest = others.min_by_key(|(_, used, _)| *used).map(|(digest, ..)| (*digest).clone());
+            match oldest {
+                Some(oldest) if weight > self.bytes => state.entries.remove(&oldest),
+                Some(_) | None => return,
+            };
+        }
     }
 
     fn cell(&self, digest: &str) -> Arc<OnceCell<Arc<T>>> {
@@ -71,7 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_least_recently_used_is_dropped_and_made_again() {
-        let linked = Linked::new(2);
+        let linked = Linked::new(2, u64::MAX, |_| 1);
         let mut made = Vec::new();
         for digest in ["a", "b", "a", "c", "a", "b"] {
             linked
@@ -86,8 +108,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_heavy_make_room_and_whoever_uses_them_keeps_them() {
+        let linked = Linked::new(9, 10, |weight: &u64| *weight);
+        let mut used = Vec::new();
+        for (digest, weight) in [("a", 4), ("b", 4), ("a", 4), ("c", 5), ("d", 20)] {
+            used.push(linked.get::<()>(digest, async { Ok(Arc::new(weight)) }).await.expect("made"));
+            let held = linked.state().entries.keys().cloned().collect::<std::collections::BTreeSet<_>>();
+            let expected: &[&str] = match digest {
+                "a" if used.len() == 1 => &["a"],
+                "a" | "b" => &["a", "b"],
+                "c" => &["a", "c"],
+                _ => &["d"],
+            };
+            assert_eq!(held.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+        }
+        assert_eq!(used.iter().map(|weight| **weight).sum::<u64>(), 37);
+    }
+
+    #[tokio::test]
     async fn what_failed_is_made_again() {
-        let linked = Linked::new(2);
+        let linked = Linked::new(2, u64::MAX, |_| 1);
         assert_eq!(linked.get("a", async { Err("no") }).await, Err("no"));
         assert_eq!(linked.get::<&str>("a", async { Ok(Arc::new(7)) }).await, Ok(Arc::new(7)));
     }

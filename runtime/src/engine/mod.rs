@@ -4,6 +4,7 @@
 mod app;
 mod cache;
 mod call;
+mod compile;
 mod contract;
 mod deadlines;
 mod ending;
@@ -38,6 +39,7 @@ use crate::{
 #[doc(hidden)]
 pub use self::link::tuned;
 pub use self::{
+    compile::compile_component,
     settings::EngineSettings,
     wasm::{EngineError, EngineParts, WasmEngine},
 };
@@ -67,6 +69,9 @@ pub trait Engine: Send + Sync {
         digest: &'a str,
         component: &'a [u8],
     ) -> BoxFuture<'a, Result<Vec<Pattern>, ComponentError>>;
+
+    /// Whether `examine` would find the component's code, rather than take the time to compile it.
+    fn is_compiled(&self, digest: &str) -> bool;
 
     /// Calls the bundle's `activate`, with the allowance of a short task. Errors: what it said, or why it could not.
     fn activate(
@@ -113,6 +118,9 @@ pub enum ComponentError {
     /// Not a WebAssembly component, or one the engine cannot compile.
     #[error("not a WebAssembly component this host can run: {0}")]
     Invalid(String),
+    /// It may be a component, but compiling it came to no good end: it takes too much, or the compiler died of it.
+    #[error("the component cannot be compiled: {0}")]
+    NotCompiled(String),
     /// The exports of neither world.
     #[error(
         "the component exports neither `idlewild:background-tasks/handler@0.1.0` nor \

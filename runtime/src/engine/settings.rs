@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
+use crate::bundle::COMPONENT_LIMIT;
+
 /// The engine's limits and sizes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineSettings {
@@ -18,6 +20,25 @@ pub struct EngineSettings {
     pub fuel_yield: u64,
     /// How many components stay linked in memory, the least recently used dropped first.
     pub linked_components: usize,
+    /// Bytes of code that components linked in memory may take together, the least recently used dropped first. What a task
+    /// runs stays until the task ends.
+    pub linked_code: u64,
+    /// How many components may be compiled at once, each in a process of its own.
+    pub compiles: usize,
+    /// How many threads compile one component.
+    pub compile_threads: usize,
+    /// How much computing compiling one component may take, over all threads; in whole seconds.
+    pub compile_time: Duration,
+    /// How long compiling one component may take by the clock, however busy the machine is.
+    pub compile_patience: Duration,
+    /// Bytes of memory compiling one component may take.
+    pub compile_memory: u64,
+    /// Bytes a component may have.
+    pub component_limit: u64,
+    /// Bytes the compiled code of one component may have.
+    pub code_limit: u64,
+    /// Bytes of compiled code that are kept on disk, the least recently used dropped first.
+    pub cache_limit: u64,
     /// Bytes of a task's log that are kept.
     pub log_limit: u64,
     /// Bytes of output a task may return.
@@ -96,6 +117,15 @@ impl Default for EngineSettings {
             epoch_tick: Duration::from_millis(5),
             fuel_yield: 10_000_000,
             linked_components: 128,
+            linked_code: 256 << 20,
+            compiles: 1,
+            compile_threads: 2,
+            compile_time: Duration::from_secs(300),
+            compile_patience: Duration::from_secs(900),
+            compile_memory: 2 << 30,
+            component_limit: COMPONENT_LIMIT,
+            code_limit: 512 << 20,
+            cache_limit: 1 << 30,
             log_limit: 1 << 20,
             output_limit: 1 << 20,
             failure_limit: 64 << 10,

@@ -18,7 +18,7 @@ use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::{Semaphore, oneshot},
 };
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 
 use crate::{
     bundle::Bundle,
@@ -31,6 +31,7 @@ use super::{
     app::App,
     cache::CodeCache,
     call,
+    compile::{Code, Compiler},
     deadlines::{Deadlines, Due},
     ending::Ending,
     environment::Given,
@@ -52,12 +53,15 @@ use super::{
 /// What the engine is made of.
 pub struct EngineParts {
     pub clock: Arc<dyn Clock>,
-    /// Where timers run and components are compiled; never where guests run.
+    /// Where timers run and components are loaded; never where guests run.
     pub control: Handle,
     /// Components, as `<digest>.wasm`.
     pub components: Dir,
-    /// Compiled code. It may be deleted at any time.
-    pub cache: Dir,
+    /// Where the folder `cache` with compiled code stands, or is made. It may be deleted at any time.
+    pub home: Dir,
+    /// The program that compiles, by its absolute path: `idlewild` itself, of this very version, or one that calls
+    /// `compile_component`.
+    pub compiler: PathBuf,
     /// One folder per bundle, which its guests see as `/data`.
     pub data: Dir,
     /// Logs: `<task>.log`, and `activate-<bundle>.log`.
@@ -98,7 +102,7 @@ struct Works {
     settings: EngineSettings,
     clock: Arc<dyn Clock>,
     control: Handle,
-    code: Arc<CodeCache>,
+    code: Code,
     linker: Linker<Guest>,
     linked: Linked<App>,
     gate: Arc<Gate>,
@@ -138,11 +142,14 @@ impl Running {
 
 impl WasmEngine {
     pub fn start(parts: EngineParts) -> Result<WasmEngine, EngineError> {
-        let EngineParts { clock, control, components, cache, data, logs, tmp, credentials, settings } = parts;
+        let EngineParts { clock, control, components, home, compiler, data, logs, tmp, credentials, settings } = parts;
         let wasm = link::engine(&settings).map_err(call::set_up)?;
         let linker = link::linker(&wasm).map_err(call::set_up)?;
         let folder = |what| move |source| EngineError::Folder { what, source };
-        let code = CodeCache::open(wasm.clone(), components, cache).map_err(folder("the folder of compiled code"))?;
+        let compiling = link::compiling_engine().map_err(call::set_up)?;
+        let cache = CodeCache::open(wasm.clone(), &compiling, home, settings.cache_limit);
+        let cache = cache.map_err(folder("the folder of compiled code"))?;
+        let compiler = Compiler::new(compiler, clock.clone(), control.clone(), settings.clone());
         let beat = Arc::new(Beat::new());
         let guests = guests_runtime(&settings).map_err(EngineError::Threads)?;
         let ticker = Ticker::start(beat.clone(), settings.epoch_tick, move || wasm.increment_epoch())
@@ -159,7 +166,7 @@ impl WasmEngine {
             clock: clock.clone(),
         };
         let works = Works {
-            linked: Linked::new(settings.linked_components),
+            linked: Linked::new(settings.linked_components, settings.linked_code, App::code_size),
             gate,
             deadlines: Arc::new(Deadlines::start(&control, clock.clone())),
             places: Arc::new(places),
@@ -169,7 +176,7 @@ impl WasmEngine {
             network: Arc::new(Network::new(&settings, clock.clone())),
             side_calls: Arc::new(Semaphore::new(settings.side_calls)),
             running: Running::default(),
-            code: Arc::new(code),
+            code: Code::new(components, cache, compiler),
             settings,
             clock,
             control,
@@ -181,6 +188,7 @@ impl WasmEngine {
     /// Stops what runs, each with `End::Stopped`, and joins the threads. What is launched afterwards is stopped at once.
     pub fn stop(&self) {
         let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        self.works.code.stop();
         let patience = self.works.settings.stop_patience;
         // On a thread of its own, because a runtime may not be waited for inside another. The ticker beats until the turns are
         // over: it is what makes computing guests yield.
@@ -224,15 +232,15 @@ impl Engine for WasmEngine {
         component: &'a [u8],
     ) -> BoxFuture<'a, Result<Vec<Pattern>, ComponentError>> {
         Box::pin(async move {
-            let bytes = component.to_vec();
-            let code = self.works.code.clone();
-            let key = digest.to_owned();
-            let examined = self.works.control.spawn_blocking(move || code.examine(&key, &bytes)).await;
-            let component = examined.map_err(|error| ComponentError::Invalid(error.to_string()))??;
+            let component = self.works.code.examine(digest, component).await?;
             let linked = Arc::new(App::link(&self.works.linker, &component)?);
             let linked = self.works.linked.get::<ComponentError>(digest, async { Ok(linked) }).await?;
             register(&self.works, linked).await
         })
+    }
+
+    fn is_compiled(&self, digest: &str) -> bool {
+        self.works.code.is_compiled(digest)
     }
 
     fn activate(
@@ -437,7 +445,7 @@ impl Works {
     async fn component(&self, digest: &str) -> Result<Arc<App>, String> {
         self.linked
             .get(digest, async {
-                let component = self.load(digest).await?;
+                let component = self.code.load(digest).await?;
                 App::link(&self.linker, &component).map(Arc::new).map_err(|error| error.to_string())
             })
             .await
@@ -459,13 +467,6 @@ impl Works {
         let (bundle, credentials) = (bundle.clone(), self.credentials.clone());
         let read = move || Given::read(&bundle.grants, credentials.as_deref());
         self.control.spawn_blocking(read).await.unwrap_or_else(|error| Err(error.to_string()))
-    }
-
-    async fn load(&self, digest: &str) -> Result<Component, String> {
-        let code = self.code.clone();
-        let digest = digest.to_owned();
-        let loaded = self.control.spawn_blocking(move || code.load(&digest)).await;
-        loaded.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     fn guest(&self, role: Role, log: Log, means: Option<Means>, watch: &Arc<Watch>, allowance: &Allowance) -> Guest {

@@ -33,6 +33,8 @@ pub enum HostError {
 impl HostError {
     pub(super) fn component(bundle: &BundleId, error: ComponentError) -> HostError {
         let mend = match &error {
+            // Its message says what would help.
+            ComponentError::NotCompiled(_) => return HostError::Bundle(format!("bundle {bundle}: {error}")),
             ComponentError::Invalid(_) => {
                 "build it as a component, for example with: cargo build --target wasm32-wasip2"
             }

@@ -118,9 +118,28 @@ impl Host {
     }
 
     async fn examine(&self, offer: &Offer) -> Result<(), HostError> {
+        let Manifest { id, version, .. } = &offer.manifest;
+        let compiles = !self.inner.engine.is_compiled(&offer.digest);
+        if compiles {
+            let bytes = offer.component.len() as u64;
+            self.tell(What::Compiling { bundle: id.clone(), version: version.clone(), bytes });
+        }
         let examined = self.inner.engine.examine(&offer.digest, &offer.component).await;
-        let registered = examined.map_err(|error| HostError::component(&offer.manifest.id, error))?;
+        if compiles {
+            let (bundle, version) = (id.clone(), version.clone());
+            self.tell(match &examined {
+                Ok(_) => What::Compiled { bundle, version },
+                Err(error) => What::NotCompiled { bundle, version, message: error.to_string() },
+            });
+        }
+        let registered = examined.map_err(|error| HostError::component(id, error))?;
         Ok(bundle::check_registration(&offer.manifest, &registered)?)
+    }
+
+    /// Tells of what no commit makes true.
+    fn tell(&self, what: What) {
+        // Nobody may be watching.
+        let _ = self.inner.happenings.send(Arc::new(Happening { at: self.inner.clock.now().wall, what }));
     }
 
     pub(super) async fn installed(&self) -> Result<BTreeMap<BundleId, Arc<Bundle>>, HostError> {

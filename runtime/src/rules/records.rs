@@ -146,6 +146,22 @@ pub struct Happening {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
+    /// A component is compiled, so that its bundle may be installed. One of the two below follows, unless the host stops.
+    Compiling {
+        bundle: BundleId,
+        version: String,
+        /// The component's length.
+        bytes: u64,
+    },
+    Compiled {
+        bundle: BundleId,
+        version: String,
+    },
+    NotCompiled {
+        bundle: BundleId,
+        version: String,
+        message: String,
+    },
     BundleInstalled {
         bundle: BundleId,
         version: String,

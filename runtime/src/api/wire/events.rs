@@ -18,6 +18,22 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum What {
+    /// A component is compiled, so that its bundle may be installed.
+    Compiling {
+        bundle: Text<BundleId>,
+        version: String,
+        /// The component's length.
+        bytes: u64,
+    },
+    Compiled {
+        bundle: Text<BundleId>,
+        version: String,
+    },
+    NotCompiled {
+        bundle: Text<BundleId>,
+        version: String,
+        message: String,
+    },
     BundleInstalled {
         bundle: Text<BundleId>,
         version: String,
@@ -95,6 +111,9 @@ impl What {
     /// The event's name, as the key `event` has it.
     pub fn name(&self) -> &'static str {
         match self {
+            What::Compiling { .. } => "compiling",
+            What::Compiled { .. } => "compiled",
+            What::NotCompiled { .. } => "not-compiled",
             What::BundleInstalled { .. } => "bundle-installed",
             What::BundleUninstalled { .. } => "bundle-uninstalled",
             What::Submitted { .. } => "submitted",
@@ -119,6 +138,13 @@ impl From<&rules::Happening> for Event {
 impl From<&rules::What> for What {
     fn from(what: &rules::What) -> What {
         match what.clone() {
+            rules::What::Compiling { bundle, version, bytes } => {
+                What::Compiling { bundle: Text(bundle), version, bytes }
+            }
+            rules::What::Compiled { bundle, version } => What::Compiled { bundle: Text(bundle), version },
+            rules::What::NotCompiled { bundle, version, message } => {
+                What::NotCompiled { bundle: Text(bundle), version, message }
+            }
             rules::What::BundleInstalled { bundle, version } => What::BundleInstalled { bundle: Text(bundle), version },
             rules::What::BundleUninstalled { bundle } => What::BundleUninstalled { bundle: Text(bundle) },
             rules::What::Submitted { bundle, identifier, request, replaced } => What::Submitted {
@@ -190,6 +216,9 @@ mod tests {
         let (request, task) = (RequestId(1), TaskId(2));
         let at: Timestamp = "2026-07-28T09:00:00Z".parse().unwrap();
         let happened = [
+            rules::What::Compiling { bundle: bundle(), version: "1.0.0".into(), bytes: 7 },
+            rules::What::Compiled { bundle: bundle(), version: "1.0.0".into() },
+            rules::What::NotCompiled { bundle: bundle(), version: "1.0.0".into(), message: "too much".into() },
             rules::What::BundleInstalled { bundle: bundle(), version: "1.0.0".into() },
             rules::What::BundleUninstalled { bundle: bundle() },
             rules::What::Submitted {
