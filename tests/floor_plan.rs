@@ -44,6 +44,8 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("anyhow", &["cli", "daemon"]),
     ("etcetera", &["config"]),
     ("strsim", &["spelling"]),
+    ("semver", &["bundle"]),
+    ("dialoguer", &["cli"]),
     ("rustix", &["bundle", "clock", "daemon", "engine"]),
     ("serde", &["api", "cli", "host"]),
     ("serde_json", &["api", "cli", "host"]),

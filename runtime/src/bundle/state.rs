@@ -1,6 +1,7 @@
 //! The folder a host lives in: its lock, its database, its socket, and what bundles left there. One host at a time owns it.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, TryLockError},
     io::{self, Read, Seek, Write},
     os::unix::fs::DirBuilderExt as _,
@@ -13,12 +14,14 @@ use cap_std::{
     fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _},
 };
 
-use super::remove_tree;
+use super::{remove_tree, tree::tree_bytes};
 use crate::rules::{BundleId, TaskId};
 
 const LOCK: &str = "lock";
 const DATABASE: &str = "idlewild.db";
 const SOCKET: &str = "host.sock";
+/// The length of a digest in hexadecimal.
+const DIGEST_LENGTH: usize = 64;
 
 /// The longest path of a Unix socket: the kernel keeps 108 bytes, the last of them zero.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -164,6 +167,37 @@ impl StateFolder {
         absent_is_fine(self.components.remove_file(component_name(digest)))
     }
 
+    /// Removes what no bundle needs: components and compiled code of other digests than `digests`, data of other bundles than
+    /// `bundles`. Only for a host that starts: what is just being installed is needed by no bundle yet.
+    pub fn sweep(&self, digests: &BTreeSet<String>, bundles: &BTreeSet<BundleId>) -> io::Result<()> {
+        for name in names(&self.components)? {
+            if !name.strip_suffix(".wasm").is_some_and(|digest| digests.contains(digest)) {
+                absent_is_fine(self.components.remove_file(&name))?;
+            }
+        }
+        for name in names(&self.cache)? {
+            let digest: String = name.chars().take_while(char::is_ascii_hexdigit).collect();
+            // A name that begins with a dot was still being written.
+            if name.starts_with('.') || (digest.len() == DIGEST_LENGTH && !digests.contains(&digest)) {
+                absent_is_fine(self.cache.remove_file(&name))?;
+            }
+        }
+        for name in names(&self.data)? {
+            if !BundleId::parse(&name).is_ok_and(|bundle| bundles.contains(&bundle)) {
+                absent_is_fine(remove_tree(&self.data, &name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes a bundle keeps in its `/data`; none when it is too deep to be counted.
+    pub fn data_bytes(&self, bundle: &BundleId) -> io::Result<Option<u64>> {
+        match absent_is_none(self.data.open_dir(bundle.as_str()))? {
+            Some(data) => tree_bytes(&data),
+            None => Ok(Some(0)),
+        }
+    }
+
     /// Removes all that a bundle wrote to its `/data`.
     pub fn drop_data(&self, bundle: &BundleId) -> io::Result<()> {
         absent_is_fine(remove_tree(&self.data, bundle.as_str()))
@@ -257,6 +291,12 @@ fn open_subfolder(dir: &Dir, name: &str) -> io::Result<Dir> {
         made => made?,
     }
     dir.open_dir(name)
+}
+
+/// The names in a folder that are text, as all are that a host gives.
+fn names(dir: &Dir) -> io::Result<Vec<String>> {
+    let entries: Vec<_> = dir.entries()?.collect::<Result<_, _>>()?;
+    Ok(entries.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 fn component_name(digest: &str) -> String {

@@ -4,6 +4,7 @@ mod arguments;
 mod bundles;
 mod conditions;
 mod display;
+mod grants;
 mod human;
 mod output;
 mod requests;
@@ -70,7 +71,12 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
     let answered = match command {
         Command::Serve(_) => unreachable!("serve is its own host"),
         Command::Install(command) => bundles::install(client, out, command).await,
+        Command::Upgrade(command) => bundles::upgrade(client, out, command).await,
+        Command::Rollback(command) => bundles::rollback(client, out, command).await,
         Command::Uninstall(command) => bundles::uninstall(client, out, command).await,
+        Command::Enable(command) => bundles::enable(client, out, command).await,
+        Command::Disable(command) => bundles::disable(client, out, command).await,
+        Command::Grants(command) => grants::grants(client, out, command).await,
         Command::Bundles => bundles::bundles(client, out).await,
         Command::Submit(command) => requests::submit(client, out, command).await,
         Command::Pending(command) => requests::pending(client, out, command).await,

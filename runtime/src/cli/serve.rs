@@ -20,8 +20,8 @@ use crate::{
 };
 
 pub(super) async fn serve(given: &Given, command: Serve) -> anyhow::Result<ExitCode> {
-    let Serve { bundles, grants, assumptions, exit_when_done } = command;
-    let plans = daemon::plan(&bundles, &grants.offers())?;
+    let Serve { bundles, grants, assumptions, allow_downgrade, exit_when_done } = command;
+    let plans = daemon::plan(&bundles, &grants.offers(), allow_downgrade)?;
     let mut signals = Signals::new()?;
     let mut daemon = daemon::open(DaemonOptions { state: given.state_folder()?, assumptions, launching: true }).await?;
     let mut display = Display::new(given.json);

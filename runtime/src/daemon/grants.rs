@@ -12,6 +12,8 @@ use crate::bundle::{Ask, GrantOffer};
 pub struct Plan {
     pub source: PathBuf,
     pub grants: Vec<GrantOffer>,
+    /// Whether it may take a newer version's place.
+    pub allow_downgrade: bool,
 }
 
 /// What a bundle asks for.
@@ -23,7 +25,7 @@ pub(super) struct Asks {
 
 /// Reads the bundles and deals out the grants, before anything is opened or changed.
 /// Errors: a bundle that cannot be read, one named twice, a grant nobody asks for, one given twice.
-pub fn plan(bundles: &[PathBuf], grants: &[GrantOffer]) -> anyhow::Result<Vec<Plan>> {
+pub fn plan(bundles: &[PathBuf], grants: &[GrantOffer], allow_downgrade: bool) -> anyhow::Result<Vec<Plan>> {
     let read = |source: &PathBuf| {
         let source = path::absolute(source).with_context(|| format!("bundle {}", source.display()))?;
         let asks = parts::asks(&source)?;
@@ -32,7 +34,8 @@ pub fn plan(bundles: &[PathBuf], grants: &[GrantOffer]) -> anyhow::Result<Vec<Pl
     let (sources, asks): (Vec<_>, Vec<_>) =
         bundles.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?.into_iter().unzip();
     let dealt = deal(&asks, grants)?;
-    Ok(sources.into_iter().zip(dealt).map(|(source, grants)| Plan { source, grants }).collect())
+    let plan = |(source, grants)| Plan { source, grants, allow_downgrade };
+    Ok(sources.into_iter().zip(dealt).map(plan).collect())
 }
 
 /// The grants of each bundle, in the bundles' order.

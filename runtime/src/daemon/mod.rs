@@ -18,7 +18,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     api::{self, Client, Closing, Router, wire},
     clock::Clock,
-    host::Host,
+    host::{Host, Installation},
     rules::Condition,
 };
 
@@ -100,8 +100,14 @@ impl Daemon {
     /// Activates the bundles that have nothing pending, then installs what was planned, one bundle after the other. Errors: the first that cannot be; those before it stay.
     pub async fn install(&self, plans: &[Plan]) -> anyhow::Result<()> {
         self.host.activate_idle().await?;
-        for Plan { source, grants } in plans {
-            self.host.install(source, grants).await.with_context(|| format!("bundle {}", source.display()))?;
+        for Plan { source, grants, allow_downgrade } in plans {
+            let installation = Installation {
+                source: source.clone(),
+                grants: grants.clone(),
+                allow_downgrade: *allow_downgrade,
+                must_be_installed: false,
+            };
+            self.host.install(&installation).await.with_context(|| format!("bundle {}", source.display()))?;
         }
         Ok(())
     }

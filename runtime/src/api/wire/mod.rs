@@ -4,6 +4,7 @@
 //! numbers, durations and sizes carry their unit in the key. Bytes say how they are written: [`Bytes`].
 //! Bodies and queries a client sends are read strictly: a field nobody knows is an error that names it.
 
+mod bundles;
 mod bytes;
 mod events;
 mod grants;
@@ -11,14 +12,14 @@ mod records;
 mod requests;
 mod text;
 
+pub use bundles::{Asked, Bundle, BundleDetail, Grant, Granted, Installed, Missing, Switched, Uninstalled};
 pub use bytes::{Bytes, Output};
 pub use events::{Event, What};
 pub use grants::{GrantOffer, SecretHeader, SecretSource};
 pub use records::{
-    About, Bundle, Cancelled, Condition, Ended, Grant, Installed, Outcome, Progress, Reason, RequestRecord, Submission,
-    Task, Uninstalled, Usage, Waiting, Why,
+    About, Cancelled, Condition, Ended, Outcome, Progress, Reason, RequestRecord, Submission, Task, Usage, Waiting, Why,
 };
-pub use requests::{Install, Request, RequestQuery, StateCondition, TaskQuery};
+pub use requests::{ChangeGrants, Install, Request, RequestQuery, StateCondition, Switch, TaskQuery, UninstallQuery};
 pub use text::{FromText, Text};
 
 /// An output longer than this is left out of lists and events, where only its size is said; asking for the task gives it.

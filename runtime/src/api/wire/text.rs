@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::rules::{
-    BundleId, CancelCause, Condition, ExpirationReason, Identifier, KindName, Priority, TaskId, Timestamp,
+    BundleId, BundleState, CancelCause, Condition, ExpirationReason, Identifier, KindName, Priority, TaskId, Timestamp,
 };
 
 /// A value written as text: what it displays is what its `from_text` understands.
@@ -73,6 +73,7 @@ macro_rules! read_words {
 }
 
 read_words! {
+    BundleState "state of a bundle",
     CancelCause "cause of cancelling",
     Condition "condition",
     ExpirationReason "reason of expiration",
