@@ -248,6 +248,7 @@ impl Life {
                 _ => {}
             }
         }
+        self.listen();
         let full = self.rng.u32(0..5) == 0;
         self.world.database.set_full(full);
         let expire_running = self.rng.bool();
@@ -404,11 +405,11 @@ impl Life {
         for condition in Condition::ALL {
             self.world.state(*condition, true);
         }
+        self.listen();
+        self.closed.clear();
         for versions in self.versions.clone() {
-            self.listen();
             self.world.install(&versions[0]);
         }
-        self.closed.clear();
         for _ in 0..500 {
             for task in self.world.engine.tasks() {
                 self.world.engine.take(task);
