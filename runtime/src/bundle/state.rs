@@ -169,25 +169,20 @@ impl StateFolder {
 
     /// Removes what no bundle needs: components and compiled code of other digests than `digests`, data of other bundles than
     /// `bundles`. Only for a host that starts: what is just being installed is needed by no bundle yet.
+    ///
+    /// What cannot be removed keeps nothing else from being so.
     pub fn sweep(&self, digests: &BTreeSet<String>, bundles: &BTreeSet<BundleId>) -> io::Result<()> {
-        for name in names(&self.components)? {
-            if !name.strip_suffix(".wasm").is_some_and(|digest| digests.contains(digest)) {
-                absent_is_fine(self.components.remove_file(&name))?;
-            }
-        }
-        for name in names(&self.cache)? {
+        let is_component = |name: &str| name.strip_suffix(".wasm").is_some_and(|digest| digests.contains(digest));
+        let is_compiled = |name: &str| {
             let digest: String = name.chars().take_while(char::is_ascii_hexdigit).collect();
-            // A name that begins with a dot was still being written.
-            if name.starts_with('.') || (digest.len() == DIGEST_LENGTH && !digests.contains(&digest)) {
-                absent_is_fine(self.cache.remove_file(&name))?;
-            }
-        }
-        for name in names(&self.data)? {
-            if !BundleId::parse(&name).is_ok_and(|bundle| bundles.contains(&bundle)) {
-                absent_is_fine(remove_tree(&self.data, &name))?;
-            }
-        }
-        Ok(())
+            // A name that begins with a dot was still being written; one without a digest is not a component's.
+            !name.starts_with('.') && (digest.len() != DIGEST_LENGTH || digests.contains(&digest))
+        };
+        let is_data = |name: &str| BundleId::parse(name).is_ok_and(|bundle| bundles.contains(&bundle));
+        let components = keep_only(&self.components, is_component, |name| self.components.remove_file(name));
+        let compiled = keep_only(&self.cache, is_compiled, |name| self.cache.remove_file(name));
+        let data = keep_only(&self.data, is_data, |name| remove_tree(&self.data, name));
+        components.and(compiled).and(data)
     }
 
     /// How many bytes a bundle keeps in its `/data`; none when it is too deep to be counted.
@@ -293,10 +288,11 @@ fn open_subfolder(dir: &Dir, name: &str) -> io::Result<Dir> {
     dir.open_dir(name)
 }
 
-/// The names in a folder that are text, as all are that a host gives.
-fn names(dir: &Dir) -> io::Result<Vec<String>> {
+/// Removes from a folder what is not to be kept. Names that are no text are none that a host gives, and stay.
+fn keep_only(dir: &Dir, keep: impl Fn(&str) -> bool, remove: impl Fn(&str) -> io::Result<()>) -> io::Result<()> {
     let entries: Vec<_> = dir.entries()?.collect::<Result<_, _>>()?;
-    Ok(entries.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    let names = entries.iter().filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| !keep(name)).fold(Ok(()), |before, name| before.and(absent_is_fine(remove(&name))))
 }
 
 fn component_name(digest: &str) -> String {
@@ -450,6 +446,35 @@ mod tests {
         let state = StateFolder::open(&path).unwrap();
         assert_eq!(state.tmp.entries().unwrap().count(), 0);
         assert_eq!(state.component("ab").unwrap(), None);
+    }
+
+    #[test]
+    fn a_sweep_leaves_what_is_named_and_nothing_else() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("state");
+        let state = StateFolder::open(&path).unwrap();
+        let (used, unused) = ("a".repeat(DIGEST_LENGTH), "b".repeat(DIGEST_LENGTH));
+        for digest in [&used, &unused] {
+            state.keep_component(digest, b"component").unwrap();
+            state.cache.write(format!("{digest}-compiled"), b"code").unwrap();
+        }
+        state.cache.write(".7-0", b"half").unwrap();
+        state.cache.write("key", b"of another kind").unwrap();
+        for bundle in ["com.example.a", "com.example.b"] {
+            state.data.create_dir_all(format!("{bundle}/deep")).unwrap();
+            state.data.write(format!("{bundle}/deep/file"), b"12345").unwrap();
+        }
+        let bundle = |name| BundleId::parse(name).unwrap();
+        assert_eq!(state.data_bytes(&bundle("com.example.a")).unwrap(), Some(5));
+        assert_eq!(state.data_bytes(&bundle("com.example.c")).unwrap(), Some(0));
+        state.sweep(&BTreeSet::from([used.clone()]), &BTreeSet::from([bundle("com.example.a")])).unwrap();
+        let names = |folder: &str| {
+            let entries = fs::read_dir(path.join(folder)).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(names("components"), BTreeSet::from([format!("{used}.wasm")]));
+        assert_eq!(names("cache"), BTreeSet::from([format!("{used}-compiled"), "key".to_owned()]));
+        assert_eq!(names("data"), BTreeSet::from(["com.example.a".to_owned()]));
     }
 
     #[test]
