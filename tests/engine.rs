@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail, and say why")]
 
+#[path = "engine/awaiting.rs"]
+mod awaiting;
 #[path = "engine/components.rs"]
 mod components;
 #[path = "engine/hostile.rs"]
@@ -20,30 +22,33 @@ use idlewild::{
 
 #[test]
 fn a_task_returns_its_output_and_leaves_its_log_and_usage() {
-    let mut house = House::new();
-    let task = house.launch("succeeds", allowance());
-    let (end, usage, before) = house.end(task);
-    assert_eq!(end, returned("some input"));
-    assert_eq!(before, []);
-    assert_eq!(house.file("logs/1.log"), "a line on standard output\na line on standard error\n");
-    assert!(usage.fuel > 100 && usage.fuel < 10_000_000, "{usage:?}");
-    assert!(usage.peak_memory >= 64 << 10 && usage.peak_memory < 64 << 20, "{usage:?}");
-    assert!(usage.wall > Duration::ZERO, "{usage:?}");
+    for mut house in House::both() {
+        let task = house.launch("succeeds", allowance());
+        let (end, usage, before) = house.end(task);
+        assert_eq!(end, returned("some input"));
+        assert_eq!(before, []);
+        assert_eq!(house.file("logs/1.log"), "a line on standard output\na line on standard error\n");
+        assert!(usage.fuel > 100 && usage.fuel < 10_000_000, "{usage:?}");
+        assert!(usage.peak_memory >= 64 << 10 && usage.peak_memory < 64 << 20, "{usage:?}");
+        assert!(usage.wall > Duration::ZERO, "{usage:?}");
+    }
 }
 
 #[test]
 fn a_task_without_a_word_leaves_no_log() {
-    let mut house = House::new();
-    assert_eq!(house.run("fails"), End::Returned(Err("failed on purpose".to_owned())));
-    assert!(house.entries("logs").is_empty());
+    for mut house in House::both() {
+        assert_eq!(house.run("fails"), End::Returned(Err("failed on purpose".to_owned())));
+        assert!(house.entries("logs").is_empty());
+    }
 }
 
 #[test]
 fn a_panic_is_a_trap_and_its_message_is_in_the_log() {
-    let mut house = House::new();
-    let End::Trapped(message) = house.run("traps") else { panic!("it traps") };
-    assert!(message.contains("panic"), "{message}");
-    assert!(house.file("logs/1.log").contains("trapped on purpose"));
+    for mut house in House::both() {
+        let End::Trapped(message) = house.run("traps") else { panic!("it traps") };
+        assert!(message.contains("panic"), "{message}");
+        assert!(house.file("logs/1.log").contains("trapped on purpose"));
+    }
 }
 
 #[test]
@@ -70,36 +75,41 @@ fn endless_recursion_is_a_trap_with_a_message_of_bounded_length() {
 
 #[test]
 fn a_failure_of_the_host_itself_ends_the_task_once() {
-    let mut house = House::new();
-    house.fail_on_submit();
-    let task = house.launch("resubmits", allowance());
-    let (end, ..) = house.end(task);
-    assert!(matches!(&end, End::Trapped(message) if message.contains("the host itself failed")), "{end:?}");
-    assert_eq!(house.run("fails"), End::Returned(Err("failed on purpose".to_owned())));
+    for mut house in House::both() {
+        house.fail_on_submit();
+        let task = house.launch("resubmits", allowance());
+        let (end, ..) = house.end(task);
+        assert!(matches!(&end, End::Trapped(message) if message.contains("the host itself failed")), "{end:?}");
+        assert_eq!(house.run("fails"), End::Returned(Err("failed on purpose".to_owned())));
+    }
 }
 
 #[test]
 fn an_exit_is_a_trap_that_says_so() {
-    let end = House::new().run("exits");
-    assert_eq!(end, End::Trapped("the guest exited with a failure code instead of returning".to_owned()));
+    for mut house in House::both() {
+        let end = house.run("exits");
+        assert_eq!(end, End::Trapped("the guest exited with a failure code instead of returning".to_owned()));
+    }
 }
 
 #[test]
 fn a_task_knows_itself_and_its_clocks_run() {
-    let mut house = House::new();
-    assert_eq!(house.run("reports-attempt"), returned("attempt 1 task 1 app-refresh"));
-    let End::Returned(Ok(clocks)) = house.run("writes-clock") else { panic!("it returns") };
-    assert!(String::from_utf8(clocks).unwrap().contains("slept "));
+    for mut house in House::both() {
+        assert_eq!(house.run("reports-attempt"), returned("attempt 1 task 1 app-refresh"));
+        let End::Returned(Ok(clocks)) = house.run("writes-clock") else { panic!("it returns") };
+        assert!(String::from_utf8(clocks).unwrap().contains("slept "));
+    }
 }
 
 #[test]
 fn a_task_that_sees_its_expiration_ends_in_its_own_words() {
-    let mut house = House::new();
-    let task = house.launch("polls-expiration", allowance());
-    let stop_at = house.clock.now().uptime + Duration::from_secs(30);
-    house.engine.expire(task, ExpirationReason::Cancelled, stop_at);
-    house.engine.expire(task, ExpirationReason::HostStopping, stop_at);
-    assert_eq!(house.end(task).0, returned("tidied: cancelled"));
+    for mut house in House::both() {
+        let task = house.launch("polls-expiration", allowance());
+        let stop_at = house.clock.now().uptime + Duration::from_secs(30);
+        house.engine.expire(task, ExpirationReason::Cancelled, stop_at);
+        house.engine.expire(task, ExpirationReason::HostStopping, stop_at);
+        assert_eq!(house.end(task).0, returned("tidied: cancelled"));
+    }
 }
 
 #[test]
@@ -112,92 +122,101 @@ fn expiring_a_task_that_ended_is_nothing() {
 
 #[test]
 fn spent_fuel_is_told_once_and_the_grace_is_enough_to_end_well() {
-    let mut house = House::new();
-    let task = house.launch("eats-fuel", Allowance { fuel: 100_000_000, grace_fuel: 1 << 34, ..allowance() });
-    assert_eq!(house.next(), Heard::FuelSpent(task));
-    let stop_at = house.clock.now().uptime + Duration::from_secs(30);
-    house.engine.expire(task, ExpirationReason::FuelLimit, stop_at);
-    let (end, usage, more) = house.end(task);
-    assert_eq!(end, returned("stopped: fuel-limit"));
-    assert_eq!(more, []);
-    assert!(usage.fuel >= 100_000_000, "{usage:?}");
+    for mut house in House::both() {
+        let task = house.launch("eats-fuel", Allowance { fuel: 100_000_000, grace_fuel: 1 << 34, ..allowance() });
+        assert_eq!(house.next(), Heard::FuelSpent(task));
+        let stop_at = house.clock.now().uptime + Duration::from_secs(30);
+        house.engine.expire(task, ExpirationReason::FuelLimit, stop_at);
+        let (end, usage, more) = house.end(task);
+        assert_eq!(end, returned("stopped: fuel-limit"));
+        assert_eq!(more, []);
+        assert!(usage.fuel >= 100_000_000, "{usage:?}");
+    }
 }
 
 #[test]
 fn a_task_submits_asks_and_cancels_as_itself() {
-    let mut house = House::new();
-    assert_eq!(house.run("resubmits"), returned("replaced: false"));
-    let task = house.launch("resubmits", allowance());
-    let (end, _, before) = house.end(task);
-    assert_eq!(end, returned("replaced: true"));
-    let bundle = BundleId::parse("test.behaviours").unwrap();
-    let [Heard::Submitted(asker, request)] = &before[..] else { panic!("one submission: {before:?}") };
-    assert_eq!(*asker, Asker::Task(task, bundle));
-    assert_eq!(request.identifier.as_str(), "test.behaviours.resubmits");
-    assert!(request.earliest_begin.is_some());
-    let pending = "test.behaviours.resubmits app-refresh\ntest.behaviours.succeeds processing";
-    assert_eq!(house.run("asks-pending"), returned(pending));
-    assert_eq!(house.run("submits-not-permitted"), returned("not-permitted"));
+    for mut house in House::both() {
+        assert_eq!(house.run("resubmits"), returned("replaced: false"));
+        let task = house.launch("resubmits", allowance());
+        let (end, _, before) = house.end(task);
+        assert_eq!(end, returned("replaced: true"));
+        let bundle = BundleId::parse("test.behaviours").unwrap();
+        let [Heard::Submitted(asker, request)] = &before[..] else { panic!("one submission: {before:?}") };
+        assert_eq!(*asker, Asker::Task(task, bundle));
+        assert_eq!(request.identifier.as_str(), "test.behaviours.resubmits");
+        assert!(request.earliest_begin.is_some());
+        let pending = "test.behaviours.resubmits app-refresh\ntest.behaviours.succeeds processing";
+        assert_eq!(house.run("asks-pending"), returned(pending));
+        assert_eq!(house.run("submits-not-permitted"), returned("not-permitted"));
+    }
 }
 
 #[test]
 fn progress_is_heard_and_the_last_report_is_never_lost() {
-    let mut house = House::new();
-    let task = house.launch("reports-progress", allowance());
-    let (end, _, before) = house.end(task);
-    assert_eq!(end, returned(""));
-    assert!(before.len() < 10, "reports are thinned: {before:?}");
-    assert_eq!(before.last(), Some(&Heard::Progressed(task, Progress { completed: 10, total: 10 })));
+    for mut house in House::both() {
+        let task = house.launch("reports-progress", allowance());
+        let (end, _, before) = house.end(task);
+        assert_eq!(end, returned(""));
+        assert!(before.len() < 10, "reports are thinned: {before:?}");
+        assert_eq!(before.last(), Some(&Heard::Progressed(task, Progress { completed: 10, total: 10 })));
+    }
 }
 
 #[test]
 fn checkpoints_pass_both_ways_and_an_oversized_one_is_refused_to_the_guest() {
-    let mut house = House::new();
-    assert!(matches!(house.run("checkpoints"), End::Returned(Err(message)) if message.contains("come back")));
-    assert_eq!(house.run("saves-too-much"), returned("larger than 1 MiB"));
+    for mut house in House::both() {
+        assert!(matches!(house.run("checkpoints"), End::Returned(Err(message)) if message.contains("come back")));
+        assert_eq!(house.run("saves-too-much"), returned("larger than 1 MiB"));
+    }
 }
 
 #[test]
 fn an_output_beyond_the_limit_fails_the_task_with_a_sentence() {
-    let end = House::new().run("returns-too-much");
-    let message = "the output of 1048577 bytes is larger than the 1 MiB that are kept".to_owned();
-    assert_eq!(end, End::Returned(Err(message)));
+    for mut house in House::both() {
+        let end = house.run("returns-too-much");
+        let message = "the output of 1048577 bytes is larger than the 1 MiB that are kept".to_owned();
+        assert_eq!(end, End::Returned(Err(message)));
+    }
 }
 
 #[test]
 fn data_persists_tmp_does_not_and_nothing_else_is_reachable() {
-    let mut house = House::new();
-    assert_eq!(house.run("remembers"), returned("1"));
-    assert_eq!(house.run("remembers"), returned("2"));
-    assert_eq!(house.file("data/test.behaviours/count"), "2");
-    let End::Returned(Ok(tries)) = house.run("escapes") else { panic!("it returns") };
-    let tries = String::from_utf8(tries).unwrap();
-    assert!(!tries.contains("reached"), "{tries}");
-    assert!(house.entries("tmp").is_empty(), "each /tmp is removed with its task");
+    for mut house in House::both() {
+        assert_eq!(house.run("remembers"), returned("1"));
+        assert_eq!(house.run("remembers"), returned("2"));
+        assert_eq!(house.file("data/test.behaviours/count"), "2");
+        let End::Returned(Ok(tries)) = house.run("escapes") else { panic!("it returns") };
+        let tries = String::from_utf8(tries).unwrap();
+        assert!(!tries.contains("reached"), "{tries}");
+        assert!(house.entries("tmp").is_empty(), "each /tmp is removed with its task");
+    }
 }
 
 #[test]
 fn a_link_planted_in_data_leads_nowhere() {
-    let mut house = House::new();
-    fs::create_dir_all(house.state.path().join("data/test.behaviours")).unwrap();
-    let secret = house.state.path().join("secret");
-    fs::write(&secret, "41").unwrap();
-    std::os::unix::fs::symlink(&secret, house.state.path().join("data/test.behaviours/count")).unwrap();
-    let end = house.run("remembers");
-    assert!(matches!(end, End::Returned(Err(_))), "{end:?}");
-    assert_eq!(house.file("secret"), "41");
+    for mut house in House::both() {
+        fs::create_dir_all(house.state.path().join("data/test.behaviours")).unwrap();
+        let secret = house.state.path().join("secret");
+        fs::write(&secret, "41").unwrap();
+        std::os::unix::fs::symlink(&secret, house.state.path().join("data/test.behaviours/count")).unwrap();
+        let end = house.run("remembers");
+        assert!(matches!(end, End::Returned(Err(_))), "{end:?}");
+        assert_eq!(house.file("secret"), "41");
+    }
 }
 
 #[test]
 fn a_granted_folder_is_seen_under_its_name_and_named_when_it_is_gone() {
-    let mut house = House::new();
-    let shared = house.state.path().join("shared");
-    fs::create_dir(&shared).unwrap();
-    fs::write(shared.join("b"), "").unwrap();
-    fs::write(shared.join("a"), "").unwrap();
-    house.grants = vec![grant("shared", Access::Read, &shared)];
-    assert_eq!(house.run("reads-grant"), returned("a\nb"));
-    fs::remove_dir_all(&shared).unwrap();
-    let End::NotStarted(message) = house.run("reads-grant") else { panic!("it cannot start") };
-    assert!(message.contains("`shared`") && message.contains(shared.to_str().unwrap()), "{message}");
+    for mut house in House::both() {
+        let shared = house.state.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::write(shared.join("b"), "").unwrap();
+        fs::write(shared.join("a"), "").unwrap();
+        house.grants = vec![grant("shared", Access::Read, &shared)];
+        assert_eq!(house.run("reads-grant"), returned("a\nb"));
+        fs::remove_dir_all(&shared).unwrap();
+        let End::NotStarted(message) = house.run("reads-grant") else { panic!("it cannot start") };
+        assert!(message.contains("`shared`") && message.contains(shared.to_str().unwrap()), "{message}");
+    }
 }

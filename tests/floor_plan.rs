@@ -40,6 +40,8 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("http_body_util", &["api"]),
     ("tower", &["api"]),
     ("clap", &["cli"]),
+    ("dialoguer", &["cli"]),
+    ("include_dir", &["cli"]),
     ("indicatif", &["cli"]),
     ("anyhow", &["cli", "daemon"]),
     ("etcetera", &["config"]),

@@ -4,10 +4,10 @@ use std::{fs, time::Duration};
 
 use idlewild::{
     bundle::Manifest,
-    engine::{ComponentError, EngineSettings},
+    engine::{ComponentError, EngineSettings, World},
 };
 
-use crate::house::{House, allowance, guest, returned, written};
+use crate::house::{House, allowance, guest, returned, written, written_text};
 
 fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).expect("well-formed text")
@@ -40,14 +40,41 @@ fn what_is_no_component_is_refused_in_a_sentence() {
 }
 
 #[test]
-fn missing_exports_are_named() {
+fn a_component_of_no_world_or_of_both_is_told_what_to_export() {
     let house = House::new();
     for (digest, component) in [("empty", wat("(component)")), ("exports-nothing", guest("exports_nothing"))] {
-        let error = house.examine_as(digest, &component).expect_err("nothing is exported");
-        let ComponentError::MissingExport(names) = &error else { panic!("{error}") };
-        assert!(names.contains("`idlewild:background-tasks/registration@0.1.0`"), "{error}");
-        assert!(names.contains("`idlewild:background-tasks/handler@0.1.0`"), "{error}");
+        assert_eq!(house.examine_as(digest, &component), Err(ComponentError::NoWorld));
     }
+    assert_eq!(house.examine(&guest("exports_both")), Err(ComponentError::BothWorlds));
+    for error in [ComponentError::NoWorld, ComponentError::BothWorlds] {
+        let said = error.to_string();
+        for interface in ["handler", "async-handler"] {
+            assert!(said.contains(&format!("`idlewild:background-tasks/{interface}@0.1.0`")), "{said}");
+        }
+    }
+}
+
+#[test]
+fn what_a_world_asks_for_and_is_not_exported_is_named() {
+    let house = House::new();
+    let registration = "`idlewild:background-tasks/registration@0.1.0`".to_owned();
+    let launch = |interface: &str| format!("`launch` of `idlewild:background-tasks/{interface}@0.1.0`");
+    for (interface, world) in [("handler", World::Sync), ("async-handler", World::Async)] {
+        let component = wat(&format!(
+            r#"(component (instance $empty) (export "idlewild:background-tasks/{interface}@0.1.0" (instance $empty)))"#
+        ));
+        let names = format!("{registration}, {}", launch(interface));
+        assert_eq!(house.examine_as(interface, &component), Err(ComponentError::MissingExport { names, world }));
+    }
+}
+
+#[test]
+fn a_launch_in_the_form_of_the_other_world_is_told() {
+    let text = written_text("", "(func $launch (param i32 i32 i32 i32) (result i32) i32.const 0)");
+    let component = wat(&text.replace("background-tasks/handler@", "background-tasks/async-handler@"));
+    let error = House::new().examine(&component).expect_err("it is not async");
+    let ComponentError::MissingExport { names, world: World::Async } = &error else { panic!("{error}") };
+    assert!(names.contains("the world's functions with their types"), "{error}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use idlewild::{
     bundle::{Access, Bundle, DirectoryAsk, DirectoryGrant, Grants, Manifest},
     clock::{Clock, SystemClock},
-    engine::{Asker, ComponentError, Engine, EngineParts, EngineSettings, Launch, Services, WasmEngine},
+    engine::{Asker, ComponentError, Engine, EngineParts, EngineSettings, Launch, Services, WasmEngine, World},
     rules::{
         Allowance, End, Identifier, Kind, Pattern, Progress, Refusal, RefusalCode, Request, RequestId, Submission,
         TaskId, Usage,
@@ -39,7 +39,11 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 
 /// A component of the world whose `launch` is the core function `$launch` of `functions`: `(param i32 i32 i32 i32) (result i32)`.
 pub(crate) fn written(imports: &str, functions: &str) -> Vec<u8> {
-    let text = format!(
+    wat::parse_str(written_text(imports, functions)).expect("well-formed text")
+}
+
+pub(crate) fn written_text(imports: &str, functions: &str) -> String {
+    format!(
         r#"(component
             {imports}
             (core module $m
@@ -58,8 +62,7 @@ pub(crate) fn written(imports: &str, functions: &str) -> Vec<u8> {
             (instance $handler (export "launch" (func $launch)))
             (export "idlewild:background-tasks/registration@0.1.0" (instance $registration))
             (export "idlewild:background-tasks/handler@0.1.0" (instance $handler)))"#
-    );
-    wat::parse_str(text).expect("well-formed text")
+    )
 }
 
 /// What the scripted scheduler heard.
@@ -145,6 +148,7 @@ impl Services for Ear {
 
 /// An engine, its folders, and what its scheduler hears.
 pub(crate) struct House {
+    told: Told,
     pub(crate) engine: WasmEngine,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ear: Arc<Ear>,
@@ -156,8 +160,23 @@ pub(crate) struct House {
 }
 
 impl House {
+    /// A house for guests of the synchronous world.
     pub(crate) fn new() -> House {
-        House::with(EngineSettings::default(), tempfile::tempdir().expect("a temporary folder"))
+        House::of(World::Sync, EngineSettings::default())
+    }
+
+    /// A house for each world: what a story says holds in both.
+    pub(crate) fn both() -> impl Iterator<Item = House> {
+        House::both_with(EngineSettings::default())
+    }
+
+    pub(crate) fn both_with(settings: EngineSettings) -> impl Iterator<Item = House> {
+        [World::Sync, World::Async].into_iter().map(move |world| House::of(world, settings.clone()))
+    }
+
+    pub(crate) fn of(world: World, settings: EngineSettings) -> House {
+        let house = House::with(settings, tempfile::tempdir().expect("a temporary folder"));
+        House { told: Told(world), ..house }
     }
 
     pub(crate) fn with(settings: EngineSettings, state: TempDir) -> House {
@@ -187,7 +206,7 @@ impl House {
             checkpoints: Mutex::default(),
             fails_on_submit: AtomicBool::new(false),
         });
-        House { engine, clock, ear, heard, state, grants: Vec::new(), next: 1, control }
+        House { told: Told(World::Sync), engine, clock, ear, heard, state, grants: Vec::new(), next: 1, control }
     }
 
     /// Puts a component where the engine looks for it.
@@ -213,11 +232,20 @@ impl House {
 
     /// Launches a behaviour of the fixture.
     pub(crate) fn launch(&mut self, behaviour: &str, allowance: Allowance) -> TaskId {
-        if !self.state.path().join("components/behaviours.wasm").exists() {
-            self.install("behaviours", &guest("behaviours"));
+        let component = self.behaviours();
+        if !self.state.path().join(format!("components/{component}.wasm")).exists() {
+            self.install(component, &guest(component));
         }
         let input = b"some input".to_vec();
-        self.launch_of("behaviours", &format!("test.behaviours.{behaviour}"), input, allowance)
+        self.launch_of(component, &format!("test.behaviours.{behaviour}"), input, allowance)
+    }
+
+    /// The fixture of this house's world.
+    pub(crate) fn behaviours(&self) -> &'static str {
+        match self.told.0 {
+            World::Sync => "behaviours",
+            World::Async => "async_behaviours",
+        }
     }
 
     pub(crate) fn launch_of(&mut self, digest: &str, name: &str, input: Vec<u8>, allowance: Allowance) -> TaskId {
@@ -279,6 +307,17 @@ impl House {
             digest: digest.to_owned(),
             grants: Grants { directories: self.grants.clone(), ..Grants::default() },
         })
+    }
+}
+
+/// Tells in which world a story failed.
+struct Told(World);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("this was in the world {}", self.0);
+        }
     }
 }
 

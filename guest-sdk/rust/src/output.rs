@@ -4,6 +4,10 @@ use std::fmt::Display;
 
 /// What a handler may return: bytes, text or nothing, or a `Result` of those. An error becomes the message of a failed task, in
 /// its alternate form, in which some error types tell their causes too.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "return bytes, text, nothing, `Json<…>`, or a `Result` of these"
+)]
 pub trait Output {
     /// The output, or the message of failure.
     fn into_output(self) -> Result<Vec<u8>, String>;

@@ -1,62 +1,79 @@
 //! The running task, as its handler sees it.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{
     Kind,
-    bindings::idlewild::background_tasks::{task as host, types},
+    host::{Host, Port},
 };
 
-/// The running task: what it was asked for, what it may still use, and what it tells the host.
-#[derive(Debug)]
+/// The running task: what it was asked for, what it may still use, and what it tells the host. Clones speak of the same task.
+#[derive(Debug, Clone)]
 pub struct Task {
+    launched: Arc<Launched>,
+}
+
+/// What the handler was launched with.
+#[derive(Debug)]
+struct Launched {
     identifier: String,
     input: Vec<u8>,
+    /// How often somebody began to tell its progress; the latest may.
+    turns: AtomicU64,
 }
 
 impl Task {
     pub(crate) fn new(identifier: String, input: Vec<u8>) -> Task {
-        Task { identifier, input }
+        Task { launched: Arc::new(Launched { identifier, input, turns: AtomicU64::new(0) }) }
     }
 
     /// The identifier that was requested: for a wildcard handler, the whole name.
     pub fn identifier(&self) -> &str {
-        &self.identifier
+        &self.launched.identifier
     }
 
     /// The bytes given with the request.
     pub fn input(&self) -> &[u8] {
-        &self.input
+        &self.launched.input
     }
 
     /// The number the host gave this task.
     pub fn id(&self) -> String {
-        host::id()
+        Host::id()
     }
 
     /// The kind of the request, with the values it was submitted with.
     pub fn kind(&self) -> Kind {
-        host::kind().into()
+        Host::kind()
     }
 
     /// How often its request has been launched: 1 the first time, more after an interruption or a retry.
     pub fn attempt(&self) -> u32 {
-        host::attempt()
+        Host::attempt()
     }
 
     /// Time until the task is asked to stop; zero once it has been asked. `None`: no time limit.
     pub fn time_remaining(&self) -> Option<Duration> {
-        host::time_remaining().map(Duration::from_millis)
+        Host::time_remaining()
     }
 
     /// Fuel until the task is asked to stop, in units of the host's engine, which do not compare between hosts.
     pub fn fuel_remaining(&self) -> u64 {
-        host::fuel_remaining()
+        Host::fuel_remaining()
     }
 
     /// Why the task is asked to stop, once it is. It then has a grace period of some seconds to save what it has and return.
     pub fn expiration(&self) -> Option<ExpirationReason> {
-        host::expiration().map(Into::into)
+        Host::expiration()
     }
 
     /// Whether the task is asked to stop. It costs little: ask between two pieces of work.
@@ -64,26 +81,43 @@ impl Task {
         self.expiration().is_some()
     }
 
-    /// Tells how far the task is, in units of its choice; a total of 0 means that it is not known yet. The host keeps the latest.
+    /// Tells how far the task is, as the contract has it; a total of 0 means that it is not known yet. The host keeps the latest.
+    /// [`Task::progress`] is hard to get wrong; this is for a handler that counts by itself.
     pub fn set_progress(&self, completed: u64, total: u64) {
-        host::set_progress(completed, total);
+        Host::set_progress(completed, total);
     }
 
     /// Says anew what is being done, for people who watch. Both are replaced.
     pub fn update_title(&self, title: &str, subtitle: &str) {
-        host::update_title(title, subtitle);
+        Host::update_title(title, subtitle);
+    }
+
+    /// Where a folder is that the guest sees: its bundle's own by the name `data`, its task's own by `tmp`, a granted one by the name
+    /// the manifest asks for it. In a component that is `/data` and so on; in a test it is where the harness keeps it.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        Host::folder(name)
     }
 
     /// What an earlier launch of this identifier saved, if none has succeeded since.
     pub fn checkpoint(&self) -> Option<Vec<u8>> {
-        host::checkpoint()
+        Host::checkpoint()
     }
 
     /// Keeps bytes for the next launch of this identifier, in place of what was saved before, until a launch succeeds.
     ///
     /// Errors: there are more than the host allows, or they could not be written. What was saved before then still stands.
     pub fn save_checkpoint(&self, checkpoint: impl AsRef<[u8]>) -> Result<(), CheckpointError> {
-        host::save_checkpoint(checkpoint.as_ref()).map_err(|message| CheckpointError { message })
+        Host::save_checkpoint(checkpoint.as_ref()).map_err(|message| CheckpointError { message })
+    }
+
+    /// Whoever tells its progress from now on; see [`Task::is_turn`].
+    pub(crate) fn next_turn(&self) -> u64 {
+        self.launched.turns.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Whether nobody else has begun to tell the progress since this turn.
+    pub(crate) fn is_turn(&self, turn: u64) -> bool {
+        self.launched.turns.load(Ordering::Relaxed) == turn
     }
 }
 
@@ -127,21 +161,6 @@ impl ExpirationReason {
 impl fmt::Display for ExpirationReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl From<types::ExpirationReason> for ExpirationReason {
-    fn from(reason: types::ExpirationReason) -> ExpirationReason {
-        match reason {
-            types::ExpirationReason::TimeLimit => ExpirationReason::TimeLimit,
-            types::ExpirationReason::FuelLimit => ExpirationReason::FuelLimit,
-            types::ExpirationReason::ConditionsLost => ExpirationReason::ConditionsLost,
-            types::ExpirationReason::Cancelled => ExpirationReason::Cancelled,
-            types::ExpirationReason::NoProgress => ExpirationReason::NoProgress,
-            types::ExpirationReason::Preempted => ExpirationReason::Preempted,
-            types::ExpirationReason::BundleRemoved => ExpirationReason::BundleRemoved,
-            types::ExpirationReason::HostStopping => ExpirationReason::HostStopping,
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
+use super::new::New;
 use crate::{
     api::wire::FromText,
     daemon::{self, GrantOffer},
@@ -152,6 +153,13 @@ Example:
     /// Tell why an identifier's task has not run yet
     #[command(after_help = "Example:\n  idlewild why com.example.gallery.image-count")]
     Why(Named),
+    /// Write a project: a Rust crate with a handler, its test and its manifest
+    #[command(after_help = "\
+On a terminal it asks what no option says.
+
+Example:
+  idlewild new notes --work long --requires-network --every 24h")]
+    New(New),
     /// Show what the machine is like, or state it by hand
     #[command(after_help = "\
 A running host forgets what was stated when it stops; with no host running nothing can be stated.

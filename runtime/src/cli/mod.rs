@@ -6,6 +6,7 @@ mod conditions;
 mod display;
 mod grants;
 mod human;
+mod new;
 mod output;
 mod requests;
 mod serve;
@@ -54,6 +55,7 @@ fn run(given: Given, command: Command) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match command {
             Command::Serve(command) => serve::serve(&given, command).await,
+            Command::New(command) => new::new(&given, command).map(|()| ExitCode::SUCCESS),
             command => {
                 ask(&given, command).await?;
                 Ok(ExitCode::SUCCESS)
@@ -70,6 +72,7 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
     let out = &mut out;
     let answered = match command {
         Command::Serve(_) => unreachable!("serve is its own host"),
+        Command::New(_) => unreachable!("new asks no host"),
         Command::Install(command) => bundles::install(client, out, command).await,
         Command::Upgrade(command) => bundles::upgrade(client, out, command).await,
         Command::Rollback(command) => bundles::rollback(client, out, command).await,

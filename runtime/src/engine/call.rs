@@ -7,7 +7,7 @@ use wasmtime::Store;
 use crate::rules::{Allowance, End};
 
 use super::{
-    contract::{BackgroundApp, BackgroundAppPre},
+    app::{App, Instance},
     fault::{Fault, bounded, cause, fault, size},
     imports::Guest,
     meter::Tally,
@@ -25,44 +25,37 @@ impl Drop for Metered {
     }
 }
 
-pub(super) async fn register(
-    settings: &EngineSettings,
-    component: &BackgroundAppPre<Guest>,
-    guest: Guest,
-) -> wasmtime::Result<Vec<String>> {
-    let (mut store, app) = instantiate(settings, component, guest).await?;
-    app.idlewild_background_tasks_registration().call_register(&mut store.0).await
+pub(super) async fn register(settings: &EngineSettings, app: &App, guest: Guest) -> wasmtime::Result<Vec<String>> {
+    let (mut store, instance) = instantiate(settings, app, guest).await?;
+    instance.register(&mut store.0).await
 }
 
 pub(super) async fn activate(
     settings: &EngineSettings,
-    component: &BackgroundAppPre<Guest>,
+    app: &App,
     guest: Guest,
 ) -> wasmtime::Result<Result<(), String>> {
-    let (mut store, app) = instantiate(settings, component, guest).await?;
-    app.idlewild_background_tasks_registration().call_activate(&mut store.0).await
+    let (mut store, instance) = instantiate(settings, app, guest).await?;
+    instance.activate(&mut store.0).await
 }
 
 pub(super) async fn launch(
     settings: &EngineSettings,
-    component: &BackgroundAppPre<Guest>,
+    app: &App,
     guest: Guest,
     identifier: String,
     input: Vec<u8>,
 ) -> wasmtime::Result<Result<Vec<u8>, String>> {
-    let (mut store, app) = instantiate(settings, component, guest).await?;
-    app.idlewild_background_tasks_handler().call_launch(&mut store.0, &identifier, &input).await
+    let (mut store, instance) = instantiate(settings, app, guest).await?;
+    instance.launch(&mut store.0, identifier, input).await
 }
 
-async fn instantiate(
-    settings: &EngineSettings,
-    component: &BackgroundAppPre<Guest>,
-    guest: Guest,
-) -> wasmtime::Result<(Metered, BackgroundApp)> {
+async fn instantiate(settings: &EngineSettings, app: &App, guest: Guest) -> wasmtime::Result<(Metered, Instance)> {
     let whole = guest.fuel.whole();
-    let mut store = Store::new(component.engine(), guest);
+    let mut store = Store::new(app.engine(), guest);
     store.limiter(|guest| &mut guest.bounds);
     store.set_hostcall_fuel(settings.hostcall_fuel);
+    store.set_max_component_handles(settings.component_handles);
     store.set_fuel(whole)?;
     store.fuel_async_yield_interval(Some(settings.fuel_yield.max(1)))?;
     store.set_epoch_deadline(1);
@@ -71,8 +64,8 @@ async fn instantiate(
         Ok(store.data_mut().beat(left))
     });
     let mut store = Metered(store);
-    let app = component.instantiate_async(&mut store.0).await?;
-    Ok((store, app))
+    let instance = app.instantiate(&mut store.0).await?;
+    Ok((store, instance))
 }
 
 /// What a finished `launch` says.

@@ -1,4 +1,4 @@
-//! The guest's contract as Rust: bindings to the synchronous world, and its words turned into the rules' and back.
+//! The guest's contract as Rust: bindings to its two worlds, and its words turned into the rules' and back.
 
 use std::time::Duration;
 
@@ -22,7 +22,25 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
-pub(super) use self::idlewild::background_tasks::{scheduler, task, types};
+pub(super) use self::{
+    asynchronous::{AsyncBackgroundApp, AsyncBackgroundAppPre, idlewild::background_tasks::expiration},
+    idlewild::background_tasks::{scheduler, task, types},
+};
+
+/// The asynchronous world. It shares its words with the other, so that each is turned in one place.
+mod asynchronous {
+    wasmtime::component::bindgen!({
+        world: "idlewild:background-tasks/async-background-app",
+        path: "../wit",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "idlewild:background-tasks/scheduler": super::idlewild::background_tasks::scheduler,
+            "idlewild:background-tasks/task": super::idlewild::background_tasks::task,
+            "idlewild:background-tasks/types": super::idlewild::background_tasks::types,
+        },
+    });
+}
 
 /// What a guest asked to submit. Errors: a name that is none, or a date beyond what a calendar holds.
 pub(super) fn request_from_guest(request: types::Request) -> Result<Request, Refusal> {

@@ -4,11 +4,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use wasmtime::{UpdateDeadline, bail, component::ResourceTable};
+use wasmtime::{
+    UpdateDeadline, bail,
+    component::{Accessor, HasSelf, Resource, ResourceTable},
+};
 use wasmtime_wasi::{
-    WasiCtx, WasiCtxView, WasiView,
-    filesystem::WasiFilesystemView as _,
-    p2::bindings::filesystem::{preopens, types::Descriptor},
+    WasiCtx, WasiCtxView, WasiView, async_trait,
+    filesystem::{Descriptor, WasiFilesystemView as _},
+    p2::{self, DynPollable, Pollable, subscribe},
+    p3,
 };
 
 use crate::{
@@ -19,8 +23,8 @@ use crate::{
 use super::{
     Asker, Services,
     contract::{
-        kind_to_guest, milliseconds, reason_to_guest, refusal_to_guest, request_from_guest, request_to_guest,
-        scheduler, task, types,
+        expiration, kind_to_guest, milliseconds, reason_to_guest, refusal_to_guest, request_from_guest,
+        request_to_guest, scheduler, task, types,
     },
     deadlines::{Deadlines, Due},
     folders::Folders,
@@ -109,15 +113,40 @@ impl Guest {
         }
     }
 
-    /// The running task. Traps outside `launch`.
+    /// The running task. Traps outside `launch`, naming the function.
     fn launched(&self, function: &str) -> wasmtime::Result<&Launched> {
         match &self.role {
             Role::Launched(launched) => Ok(launched),
-            Role::Registering => bail!("task.{function} was called in register, where no task runs: call it in launch"),
+            Role::Registering => bail!("{function} was called in register, where no task runs: call it in launch"),
             Role::Activating { .. } => {
-                bail!("task.{function} was called in activate, where no task runs: call it in launch")
+                bail!("{function} was called in activate, where no task runs: call it in launch")
             }
         }
+    }
+
+    /// The folders, opened at the first question for them.
+    fn preopens(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        if let Some(folders) = self.folders.take() {
+            *self.wasi.filesystem() = folders.show()?;
+        }
+        p2::bindings::filesystem::preopens::Host::get_directories(&mut self.filesystem())
+    }
+
+    /// The end of the task, as something to wait for beside other things.
+    pub(super) fn subscribe(&mut self) -> wasmtime::Result<Resource<DynPollable>> {
+        self.launched("expiration-poll.subscribe")?;
+        let ending = self.table.push(Expiration(self.watch.clone()))?;
+        subscribe(&mut self.table, ending)
+    }
+}
+
+/// A task's expiration as a thing of `wasi:io/poll`.
+struct Expiration(Arc<Watch>);
+
+#[async_trait]
+impl Pollable for Expiration {
+    async fn ready(&mut self) {
+        self.0.expired().await;
     }
 }
 
@@ -127,13 +156,17 @@ impl WasiView for Guest {
     }
 }
 
-/// Opens the folders at the first question for them.
-impl preopens::Host for Guest {
-    fn get_directories(&mut self) -> wasmtime::Result<Vec<(wasmtime::component::Resource<Descriptor>, String)>> {
-        if let Some(folders) = self.folders.take() {
-            *self.wasi.filesystem() = folders.show()?;
-        }
-        self.filesystem().get_directories()
+/// A question of WASI 0.2.
+impl p2::bindings::filesystem::preopens::Host for Guest {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        self.preopens()
+    }
+}
+
+/// The same question in WASI 0.3.
+impl p3::bindings::filesystem::preopens::Host for Guest {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        self.preopens()
     }
 }
 
@@ -185,22 +218,35 @@ impl scheduler::Host for Guest {
     }
 }
 
+impl expiration::Host for Guest {}
+
+/// It holds nothing of the store while it waits, so that the guest goes on with its other work.
+impl<T: Send> expiration::HostWithStore<T> for HasSelf<Guest> {
+    async fn wait(accessor: &Accessor<T, HasSelf<Guest>>) -> wasmtime::Result<types::ExpirationReason> {
+        let watch = accessor.with(|mut access| {
+            let guest = access.get();
+            guest.launched("expiration.wait").map(|_| guest.watch.clone())
+        })?;
+        Ok(reason_to_guest(watch.expired().await))
+    }
+}
+
 impl task::Host for Guest {
     fn id(&mut self) -> wasmtime::Result<String> {
-        Ok(self.launched("id")?.task.to_string())
+        Ok(self.launched("task.id")?.task.to_string())
     }
 
     fn kind(&mut self) -> wasmtime::Result<types::TaskKind> {
-        Ok(kind_to_guest(&self.launched("kind")?.kind))
+        Ok(kind_to_guest(&self.launched("task.kind")?.kind))
     }
 
     fn attempt(&mut self) -> wasmtime::Result<u32> {
-        Ok(self.launched("attempt")?.attempt)
+        Ok(self.launched("task.attempt")?.attempt)
     }
 
     /// Until it will be asked to stop; once it was asked, until it is stopped.
     fn time_remaining(&mut self) -> wasmtime::Result<Option<u64>> {
-        let expires_at = self.launched("time-remaining")?.expires_at;
+        let expires_at = self.launched("task.time-remaining")?.expires_at;
         let until = if self.watch.expiration().is_some() { self.watch.stop_at() } else { expires_at };
         let now = self.clock.now().uptime;
         Ok(until.map(|until| milliseconds(until.saturating_sub(now))))
@@ -208,18 +254,18 @@ impl task::Host for Guest {
 
     /// As of the last reading; the linker puts a reading before it.
     fn fuel_remaining(&mut self) -> wasmtime::Result<u64> {
-        self.launched("fuel-remaining")?;
+        self.launched("task.fuel-remaining")?;
         Ok(self.fuel.remaining())
     }
 
     fn expiration(&mut self) -> wasmtime::Result<Option<types::ExpirationReason>> {
-        self.launched("expiration")?;
+        self.launched("task.expiration")?;
         Ok(self.watch.expiration().map(reason_to_guest))
     }
 
     /// More completed than there is counts as all of it; a total of 0 means that it is not known.
     fn set_progress(&mut self, completed: u64, total: u64) -> wasmtime::Result<()> {
-        self.launched("set-progress")?;
+        self.launched("task.set-progress")?;
         let completed = if total == 0 { completed } else { completed.min(total) };
         let progress = Progress { completed, total };
         if let Some(due) = self.watch.report(self.clock.now().uptime, progress) {
@@ -230,17 +276,17 @@ impl task::Host for Guest {
 
     /// Titles belong to continued tasks; nobody reads those of other kinds, and no one follows continued ones yet.
     fn update_title(&mut self, _title: String, _subtitle: String) -> wasmtime::Result<()> {
-        self.launched("update-title")?;
+        self.launched("task.update-title")?;
         Ok(())
     }
 
     async fn checkpoint(&mut self) -> wasmtime::Result<Option<Vec<u8>>> {
-        let launched = self.launched("checkpoint")?;
+        let launched = self.launched("task.checkpoint")?;
         Ok(launched.services.checkpoint(launched.task).await)
     }
 
     async fn save_checkpoint(&mut self, checkpoint: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
-        let launched = self.launched("save-checkpoint")?;
+        let launched = self.launched("task.save-checkpoint")?;
         Ok(launched.services.save_checkpoint(launched.task, checkpoint).await)
     }
 }

@@ -4,13 +4,15 @@ use std::num::NonZeroUsize;
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, StoreContextMut,
-    component::{Component, HasSelf, Linker},
+    component::{HasSelf, Linker, Resource},
 };
-use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::{
+    p2::{self, DynPollable},
+    p3,
+};
 
 use super::{
-    ComponentError,
-    contract::{BackgroundApp, BackgroundAppPre, task},
+    contract::{BackgroundApp, expiration, task},
     fault::{FRAMES, cause},
     imports::Guest,
     settings::EngineSettings,
@@ -20,12 +22,6 @@ use super::{
 const MEMORY_KEPT: usize = 2 << 20;
 const TABLE_KEPT: usize = 64 << 10;
 const STACK_KEPT: usize = 64 << 10;
-
-/// The exports of the world, and the functions in them.
-const EXPORTS: [(&str, &[&str]); 2] = [
-    ("idlewild:background-tasks/registration@0.1.0", &["register", "activate"]),
-    ("idlewild:background-tasks/handler@0.1.0", &["launch"]),
-];
 
 /// wasmtime as this house runs it, with its pool; on-demand allocation where address space is too short for the pool.
 pub(super) fn engine(settings: &EngineSettings) -> wasmtime::Result<Engine> {
@@ -39,12 +35,14 @@ pub(super) fn engine(settings: &EngineSettings) -> wasmtime::Result<Engine> {
     })
 }
 
-/// Metering, and a pool sized from the slots: a slot is what one task may hold at most.
+/// Metering, and a pool sized from the slots: a slot is what one task may hold at most. A task needs a stack to run, and one
+/// more for each of its instances that another one of them calls and that waits.
 pub fn tuned(settings: &EngineSettings) -> Config {
     let calls = u32::try_from(settings.slots + settings.side_calls).unwrap_or(u32::MAX);
+    let stacks = settings.core_instances.saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
-        .total_stacks(calls)
+        .total_stacks(calls.saturating_mul(stacks))
         .total_core_instances(calls.saturating_mul(settings.core_instances))
         .total_tables(calls.saturating_mul(settings.tables))
         .total_memories(calls.saturating_mul(settings.memories))
@@ -64,16 +62,34 @@ pub fn tuned(settings: &EngineSettings) -> Config {
     config
 }
 
-/// Everything a guest may import: WASI 0.2 and the contract.
+/// Everything a guest may import, whatever its world: toolchains import more than a guest uses, so all of it is always there,
+/// and what is not granted is denied when it is used. One function for each family of interfaces.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    BackgroundApp::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    contract(&mut linker)?;
+    wasi(&mut linker)?;
+    Ok(linker)
+}
+
+fn contract(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    BackgroundApp::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    expiration::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    linker.instance("idlewild:background-tasks/expiration-poll@0.1.0")?.func_wrap("subscribe", subscribe)?;
     linker.allow_shadowing(true);
-    preopens::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     linker.instance("idlewild:background-tasks/task@0.1.0")?.func_wrap("fuel-remaining", fuel_remaining)?;
     linker.allow_shadowing(false);
-    Ok(linker)
+    Ok(())
+}
+
+/// WASI 0.2 and 0.3 over one context, with preopened folders of our own in both.
+fn wasi(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    p2::add_to_linker_async(linker)?;
+    p3::add_to_linker(linker)?;
+    linker.allow_shadowing(true);
+    p2::bindings::filesystem::preopens::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    p3::bindings::filesystem::preopens::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// Reads the fuel first: only the store knows it.
@@ -84,45 +100,7 @@ fn fuel_remaining(mut store: StoreContextMut<'_, Guest>, (): ()) -> wasmtime::Re
     Ok((task::Host::fuel_remaining(guest)?,))
 }
 
-/// Checks that a component fits the world.
-pub(super) fn link(linker: &Linker<Guest>, component: &Component) -> Result<BackgroundAppPre<Guest>, ComponentError> {
-    let missing = missing_exports(component);
-    if !missing.is_empty() {
-        return Err(ComponentError::MissingExport(missing.join(", ")));
-    }
-    let instance = linker.instantiate_pre(component).map_err(|error| ComponentError::UnknownImport(import(&error)))?;
-    BackgroundAppPre::new(instance).map_err(|error| {
-        ComponentError::MissingExport(format!("the world's functions with their types ({})", cause(&error)))
-    })
-}
-
-fn missing_exports(component: &Component) -> Vec<String> {
-    let mut missing = Vec::new();
-    for (interface, functions) in EXPORTS {
-        let Some(index) = component.get_export_index(None, interface) else {
-            missing.push(format!("`{interface}`"));
-            continue;
-        };
-        for function in functions {
-            if component.get_export_index(Some(&index), function).is_none() {
-                missing.push(format!("`{function}` of `{interface}`"));
-            }
-        }
-    }
-    missing
-}
-
-/// wasmtime says "component imports instance `NAME`, but a matching implementation was not found in the linker", below that
-/// "instance export `FUNCTION` has the wrong type", and at the root why.
-fn import(error: &wasmtime::Error) -> String {
-    let quoted = |text: &str| text.split('`').nth(1).map(str::to_owned);
-    let said: Vec<String> = error.chain().map(ToString::to_string).collect();
-    let Some(name) = said.first().and_then(|outer| quoted(outer)) else { return cause(error) };
-    let is_missing = said.last().is_some_and(|root| root.contains("missing") || root.contains("not found"));
-    match (said.get(1).and_then(|inner| quoted(inner)), is_missing) {
-        (Some(function), true) => format!("`{name}` with `{function}`"),
-        (Some(function), false) => format!("`{name}` with `{function}` in another form"),
-        (None, true) => format!("`{name}`"),
-        (None, false) => format!("`{name}` in another form"),
-    }
+/// No world has it, so the bindings do not know it.
+fn subscribe(mut store: StoreContextMut<'_, Guest>, (): ()) -> wasmtime::Result<(Resource<DynPollable>,)> {
+    Ok((store.data_mut().subscribe()?,))
 }

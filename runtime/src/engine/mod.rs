@@ -1,6 +1,7 @@
 //! Where guests run. The port is here; the wasmtime engine stands beside it, and a scripted one serves the scheduler's tests.
 //! The engine never decides: it launches what it is told, meters it, passes on what a guest asks, and stops it on time.
 
+mod app;
 mod cache;
 mod call;
 mod contract;
@@ -102,21 +103,51 @@ pub trait Services: Send + Sync {
     fn save_checkpoint(&self, task: TaskId, checkpoint: Vec<u8>) -> BoxFuture<'static, Result<(), String>>;
 }
 
+/// What a component is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum World {
+    /// It works in order and polls its expiration.
+    Sync,
+    /// It awaits its work and its expiration together.
+    Async,
+}
+
 /// Why a component cannot be a bundle's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentError {
     /// Not a WebAssembly component, or one the engine cannot compile.
     #[error("not a WebAssembly component this host can run: {0}")]
     Invalid(String),
-    /// The exports of no world this host serves; the missing ones are named.
-    #[error("the component does not export {0}, which world `idlewild:background-tasks/background-app` asks for")]
-    MissingExport(String),
+    /// The exports of neither world.
+    #[error(
+        "the component exports neither `idlewild:background-tasks/handler@0.1.0` nor \
+         `idlewild:background-tasks/async-handler@0.1.0`, so there is nothing to launch"
+    )]
+    NoWorld,
+    /// The exports of both worlds.
+    #[error(
+        "the component exports both `idlewild:background-tasks/handler@0.1.0` and \
+         `idlewild:background-tasks/async-handler@0.1.0`, so it is not clear which to launch"
+    )]
+    BothWorlds,
+    /// Not all that its world asks for; what is missing is named.
+    #[error("the component does not export {names}, which world `{world}` asks for")]
+    MissingExport { names: String, world: World },
     /// An import this host does not offer.
     #[error("the component imports {0}, which this host does not offer")]
     UnknownImport(String),
     /// `register` trapped, ran too long, or returned names that are none.
     #[error("`register` did not return identifiers: {0}")]
     Register(String),
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            World::Sync => "idlewild:background-tasks/background-app",
+            World::Async => "idlewild:background-tasks/async-background-app",
+        })
+    }
 }
 
 impl fmt::Debug for Launch {

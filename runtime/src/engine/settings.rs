@@ -38,6 +38,9 @@ pub struct EngineSettings {
     pub table_elements: usize,
     /// Files, streams, pollables and the like that one task may hold open at once.
     pub handles: usize,
+    /// Everything one task's components may hold a handle of at once: the above, each other's things, and the calls, streams
+    /// and futures of the asynchronous world.
+    pub component_handles: usize,
     /// Threads for what guests' file operations block on.
     pub blocking_threads: usize,
     /// The shortest time between two reports of a task's progress. A report in between waits; the last one always arrives.
@@ -71,6 +74,7 @@ impl Default for EngineSettings {
             memories: 2,
             table_elements: 100_000,
             handles: 256,
+            component_handles: 4096,
             blocking_threads: 16,
             progress_interval: Duration::from_millis(100),
             register_time: Duration::from_secs(5),

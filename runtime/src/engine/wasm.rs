@@ -24,9 +24,9 @@ use crate::{
 
 use super::{
     ComponentError, Engine, Launch, Services,
+    app::App,
     cache::CodeCache,
     call,
-    contract::BackgroundAppPre,
     deadlines::{Deadlines, Due},
     ending::Ending,
     epoch::{Beat, Ticker},
@@ -91,7 +91,7 @@ struct Works {
     control: Handle,
     code: Arc<CodeCache>,
     linker: Linker<Guest>,
-    linked: Linked<BackgroundAppPre<Guest>>,
+    linked: Linked<App>,
     gate: Arc<Gate>,
     deadlines: Arc<Deadlines>,
     places: Arc<Places>,
@@ -196,7 +196,7 @@ impl Engine for WasmEngine {
             let key = digest.to_owned();
             let examined = self.works.control.spawn_blocking(move || code.examine(&key, &bytes)).await;
             let component = examined.map_err(|error| ComponentError::Invalid(error.to_string()))??;
-            let linked = Arc::new(link::link(&self.works.linker, &component)?);
+            let linked = Arc::new(App::link(&self.works.linker, &component)?);
             let linked = self.works.linked.get::<ComponentError>(digest, async { Ok(linked) }).await?;
             register(&self.works, linked).await
         })
@@ -291,7 +291,7 @@ async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
     end
 }
 
-async fn register(works: &Arc<Works>, component: Arc<BackgroundAppPre<Guest>>) -> Result<Vec<Pattern>, ComponentError> {
+async fn register(works: &Arc<Works>, component: Arc<App>) -> Result<Vec<Pattern>, ComponentError> {
     let settings = &works.settings;
     let allowance = Allowance {
         time: Some(settings.register_time),
@@ -375,11 +375,11 @@ impl Drop for RemoveOnDrop {
 
 impl Works {
     /// The linked component of an installed bundle. Errors: why there is none, for people.
-    async fn component(&self, digest: &str) -> Result<Arc<BackgroundAppPre<Guest>>, String> {
+    async fn component(&self, digest: &str) -> Result<Arc<App>, String> {
         self.linked
             .get(digest, async {
                 let component = self.load(digest).await?;
-                link::link(&self.linker, &component).map(Arc::new).map_err(|error| error.to_string())
+                App::link(&self.linker, &component).map(Arc::new).map_err(|error| error.to_string())
             })
             .await
     }

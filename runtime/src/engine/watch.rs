@@ -1,12 +1,15 @@
 //! One call as seen from outside its guest: how it is asked to stop, stopped, and heard.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
+
+use tokio::sync::Notify;
 
 use crate::rules::{ExpirationReason, Progress};
 
@@ -19,6 +22,8 @@ pub(super) struct Watch {
     /// Uptime in nanoseconds at which the call is stopped; the largest number means never.
     stop_at: AtomicU64,
     expiration: Mutex<Option<ExpirationReason>>,
+    /// Rings when there is an expiration.
+    bell: Notify,
     reports: Mutex<Reports>,
 }
 
@@ -38,6 +43,7 @@ impl Watch {
             tally: Arc::default(),
             stop_at: AtomicU64::new(u64::MAX),
             expiration: Mutex::new(None),
+            bell: Notify::new(),
             reports: Mutex::new(Reports { hear, interval, last_heard: None, waiting: None }),
         })
     }
@@ -45,10 +51,24 @@ impl Watch {
     /// Lets the guest see `reason`. The first one stays.
     pub(super) fn expire(&self, reason: ExpirationReason) {
         self.expiration.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.bell.notify_waiters();
     }
 
     pub(super) fn expiration(&self) -> Option<ExpirationReason> {
         *self.expiration.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns once the guest is asked to stop, at once if it already was.
+    pub(super) async fn expired(&self) -> ExpirationReason {
+        loop {
+            // It listens before it looks, so that no ring in between is missed.
+            let mut ring = pin!(self.bell.notified());
+            ring.as_mut().enable();
+            if let Some(reason) = self.expiration() {
+                return reason;
+            }
+            ring.await;
+        }
     }
 
     /// Brings the stop forward to `uptime`; it is never put off.

@@ -36,8 +36,14 @@ impl HostError {
             ComponentError::Invalid(_) => {
                 "build it as a component, for example with: cargo build --target wasm32-wasip2"
             }
-            ComponentError::MissingExport(_) => "export it: the guest kit does so, or see wit/background-tasks.wit",
-            ComponentError::UnknownImport(_) => "build it without that import, or for the world background-app",
+            ComponentError::NoWorld => {
+                "export `handler`, or `async-handler` to await: the guest kit does so, or see wit/background-tasks.wit"
+            }
+            ComponentError::BothWorlds => "export `handler` alone, or `async-handler` alone to await",
+            ComponentError::MissingExport { .. } => "export it: the guest kit does so, or see wit/background-tasks.wit",
+            ComponentError::UnknownImport(_) => {
+                "build it without that import, for the world background-app or async-background-app"
+            }
             ComponentError::Register(_) => "let it return the bundle's permitted-identifiers and nothing else",
         };
         HostError::Bundle(format!("bundle {bundle}: {error}; {mend}"))

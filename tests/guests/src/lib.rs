@@ -32,33 +32,138 @@ mod waits_on_first_attempt;
 mod work;
 mod writes_clock;
 
-use idlewild_guest::bundle;
+/// Every behaviour by its identifier, in the world that works in order.
+#[idlewild_guest::bundle(sync)]
+mod bundle {
+    use idlewild_guest::{Output, Task};
 
-bundle! {
-    "test.behaviours.asks-pending" => asks_pending::run,
-    "test.behaviours.checkpoints" => checkpoints::run,
-    "test.behaviours.eats-fuel" => eats_fuel::run,
-    "test.behaviours.eats-memory" => eats_memory::run,
-    "test.behaviours.escapes" => escapes::run,
-    "test.behaviours.exits" => exits::run,
-    "test.behaviours.fails" => fails::run,
-    "test.behaviours.floods-log" => floods_log::run,
-    "test.behaviours.ignores-expiration-awaiting" => ignores_expiration_awaiting::run,
-    "test.behaviours.nothing.*" => nothing::run,
-    "test.behaviours.polls-expiration" => polls_expiration::run,
-    "test.behaviours.reads-grant" => reads_grant::run,
-    "test.behaviours.remembers" => remembers::run,
-    "test.behaviours.reports-attempt" => reports_attempt::run,
-    "test.behaviours.reports-progress" => reports_progress::run,
-    "test.behaviours.resubmits" => resubmits::run,
-    "test.behaviours.returns-too-much" => returns_too_much::run,
-    "test.behaviours.saves-too-much" => saves_too_much::run,
-    "test.behaviours.sleeps" => sleeps::run,
-    "test.behaviours.spins-bare" => spins_bare::run,
-    "test.behaviours.spins-calling" => spins_calling::run,
-    "test.behaviours.submits-not-permitted" => submits_not_permitted::run,
-    "test.behaviours.succeeds" => succeeds::run,
-    "test.behaviours.traps" => traps::run,
-    "test.behaviours.waits-on-first-attempt" => waits_on_first_attempt::run,
-    "test.behaviours.writes-clock" => writes_clock::run,
+    #[handler("test.behaviours.asks-pending")]
+    fn asks_pending(task: &Task) -> impl Output {
+        crate::asks_pending::run(task)
+    }
+
+    #[handler("test.behaviours.checkpoints")]
+    fn checkpoints(task: &Task) -> impl Output {
+        crate::checkpoints::run(task)
+    }
+
+    #[handler("test.behaviours.eats-fuel")]
+    fn eats_fuel(task: &Task) -> impl Output {
+        crate::eats_fuel::run(task)
+    }
+
+    #[handler("test.behaviours.eats-memory")]
+    fn eats_memory(task: &Task) -> impl Output {
+        crate::eats_memory::run(task)
+    }
+
+    #[handler("test.behaviours.escapes")]
+    fn escapes(task: &Task) -> impl Output {
+        crate::escapes::run(task)
+    }
+
+    #[handler("test.behaviours.exits")]
+    fn exits(task: &Task) -> impl Output {
+        crate::exits::run(task)
+    }
+
+    #[handler("test.behaviours.fails")]
+    fn fails(task: &Task) -> impl Output {
+        crate::fails::run(task)
+    }
+
+    #[handler("test.behaviours.floods-log")]
+    fn floods_log(task: &Task) -> impl Output {
+        crate::floods_log::run(task)
+    }
+
+    #[handler("test.behaviours.ignores-expiration-awaiting")]
+    fn ignores_expiration_awaiting(task: &Task) -> impl Output {
+        crate::ignores_expiration_awaiting::run(task)
+    }
+
+    #[handler("test.behaviours.nothing.*")]
+    fn nothing(task: &Task) -> impl Output {
+        crate::nothing::run(task)
+    }
+
+    #[handler("test.behaviours.polls-expiration")]
+    fn polls_expiration(task: &Task) -> impl Output {
+        crate::polls_expiration::run(task)
+    }
+
+    #[handler("test.behaviours.reads-grant")]
+    fn reads_grant(task: &Task) -> impl Output {
+        crate::reads_grant::run(task)
+    }
+
+    #[handler("test.behaviours.remembers")]
+    fn remembers(task: &Task) -> impl Output {
+        crate::remembers::run(task)
+    }
+
+    #[handler("test.behaviours.reports-attempt")]
+    fn reports_attempt(task: &Task) -> impl Output {
+        crate::reports_attempt::run(task)
+    }
+
+    #[handler("test.behaviours.reports-progress")]
+    fn reports_progress(task: &Task) -> impl Output {
+        crate::reports_progress::run(task)
+    }
+
+    #[handler("test.behaviours.resubmits")]
+    fn resubmits(task: &Task) -> impl Output {
+        crate::resubmits::run(task)
+    }
+
+    #[handler("test.behaviours.returns-too-much")]
+    fn returns_too_much(task: &Task) -> impl Output {
+        crate::returns_too_much::run(task)
+    }
+
+    #[handler("test.behaviours.saves-too-much")]
+    fn saves_too_much(task: &Task) -> impl Output {
+        crate::saves_too_much::run(task)
+    }
+
+    #[handler("test.behaviours.sleeps")]
+    fn sleeps(task: &Task) -> impl Output {
+        crate::sleeps::run(task)
+    }
+
+    #[handler("test.behaviours.spins-bare")]
+    fn spins_bare(task: &Task) -> impl Output {
+        crate::spins_bare::run(task)
+    }
+
+    #[handler("test.behaviours.spins-calling")]
+    fn spins_calling(task: &Task) -> impl Output {
+        crate::spins_calling::run(task)
+    }
+
+    #[handler("test.behaviours.submits-not-permitted")]
+    fn submits_not_permitted(task: &Task) -> impl Output {
+        crate::submits_not_permitted::run(task)
+    }
+
+    #[handler("test.behaviours.succeeds")]
+    fn succeeds(task: &Task) -> impl Output {
+        crate::succeeds::run(task)
+    }
+
+    #[handler("test.behaviours.traps")]
+    fn traps(task: &Task) -> impl Output {
+        crate::traps::run(task)
+    }
+
+    #[handler("test.behaviours.waits-on-first-attempt")]
+    fn waits_on_first_attempt(task: &Task) -> impl Output {
+        crate::waits_on_first_attempt::run(task)
+    }
+
+    #[handler("test.behaviours.writes-clock")]
+    fn writes_clock(task: &Task) -> impl Output {
+        crate::writes_clock::run(task)
+    }
 }

@@ -324,16 +324,16 @@ memory = "64 MiB"
                 "permited-identifiers",
                 "unknown key `permited-identifiers` in [scheduling] at line 9, column 1; did you mean `permitted-identifiers`?",
             ),
-            ("[limits]", "[limit]", "unknown key `limit` in the manifest at line 14, column 2; did you mean `limits`?"),
+            ("[limits]", "[limit]", "unknown key `limit` in the manifest at line 17, column 2; did you mean `limits`?"),
             (
                 "[limits]",
                 "[entitlements]\n[limits]",
-                "unknown key `entitlements` in the manifest at line 14, column 2; known here: bundle, scheduling, capabilities, limits",
+                "unknown key `entitlements` in the manifest at line 17, column 2; known here: bundle, scheduling, capabilities, limits",
             ),
             (
                 "directories =",
-                "http = []\ndirectories =",
-                "unknown key `http` in [capabilities] at line 12, column 1; known here: directories",
+                "usb = []\ndirectories =",
+                "unknown key `usb` in [capabilities] at line 12, column 1; known here: directories, http, config, secrets",
             ),
             (
                 "access = \"read\"",
@@ -488,21 +488,42 @@ memory = "64 MiB"
                 "`name` in an entry of `directories` in [capabilities] at line 12, column 64 repeats `gallery`",
             ),
             (
+                "[\"https://photos.example.com\"]",
+                "[\"https://photos.example.com\", \"https://Photos.example.com:443\"]",
+                "an entry of `http` in [capabilities] at line 13, column 39 repeats `https://photos.example.com`",
+            ),
+            (
+                "https://photos.example.com",
+                "photos.example.com",
+                "an entry of `http` in [capabilities] at line 13, column 9 is wrong: `photos.example.com` is no origin: \
+                 it must begin with http:// or https://, as in https://photos.example.com",
+            ),
+            (
+                "\"upload-token\"",
+                "\"album-title\"",
+                "an entry of `secrets` in [capabilities] at line 15, column 12 repeats `album-title`",
+            ),
+            (
+                "\"album-title\"",
+                "\"\"",
+                "an entry of `config` in [capabilities] at line 14, column 11 may hold only lower-case letters, digits and hyphens, and is ``",
+            ),
+            (
                 "\"64 MiB\"",
                 "\"0\"",
-                "`memory` in [limits] at line 15, column 10 must be a size such as \"64 MiB\", and is `0`",
+                "`memory` in [limits] at line 18, column 10 must be a size such as \"64 MiB\", and is `0`",
             ),
             (
                 "\"64 MiB\"",
                 "\"-1\"",
-                "`memory` in [limits] at line 15, column 10 must be a size such as \"64 MiB\", and is `-1`",
+                "`memory` in [limits] at line 18, column 10 must be a size such as \"64 MiB\", and is `-1`",
             ),
             (
                 "\"64 MiB\"",
                 "\"much\"",
-                "`memory` in [limits] at line 15, column 10 must be a size such as \"64 MiB\", and is `much`",
+                "`memory` in [limits] at line 18, column 10 must be a size such as \"64 MiB\", and is `much`",
             ),
-            ("\"64 MiB\"", "64", "`memory` in [limits] at line 15, column 10 must be text in quotes, and is a number"),
+            ("\"64 MiB\"", "64", "`memory` in [limits] at line 18, column 10 must be text in quotes, and is a number"),
         ];
         for (from, to, message) in cases {
             assert!(WHOLE.contains(from), "{from}");
