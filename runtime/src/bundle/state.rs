@@ -292,7 +292,11 @@ fn open_subfolder(dir: &Dir, name: &str) -> io::Result<Dir> {
 fn keep_only(dir: &Dir, keep: impl Fn(&str) -> bool, remove: impl Fn(&str) -> io::Result<()>) -> io::Result<()> {
     let entries: Vec<_> = dir.entries()?.collect::<Result<_, _>>()?;
     let names = entries.iter().filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| !keep(name)).fold(Ok(()), |before, name| before.and(absent_is_fine(remove(&name))))
+    let mut swept = Ok(());
+    for name in names.filter(|name| !keep(name)) {
+        swept = swept.and(absent_is_fine(remove(&name)));
+    }
+    swept
 }
 
 fn component_name(digest: &str) -> String {
