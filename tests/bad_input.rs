@@ -293,7 +293,6 @@ fn a_bad_grant_or_path_is_named() {
     let nowhere = place.path("nowhere");
     let granted = |name: &str, path: &Path| format!("{name}={}", path.display());
     let cases = [
-        case(&["install", behaviours], &["test.behaviours asks to write the folder `shared`", "--grant shared=PATH"]),
         case(
             &["install", behaviours, "--grant", &granted("share", &shared)],
             &["does not ask for a folder named `share`; did you mean `shared`?"],
@@ -339,6 +338,10 @@ fn what_is_not_there_is_named_and_so_is_what_cannot_be_typed() {
             &["uninstall", "com.example.nothing"],
             &["no bundle com.example.nothing is installed: `idlewild bundles`"],
         ),
+        case(&["enable", "com.example.nothing"], &["no bundle com.example.nothing is installed: `idlewild bundles`"]),
+        case(&["disable", "com.example.nothing"], &["no bundle com.example.nothing is installed: `idlewild bundles`"]),
+        case(&["grants", "com.example.nothing"], &["no bundle com.example.nothing is installed: `idlewild bundles`"]),
+        case(&["rollback", "com.example.nothing"], &["no bundle com.example.nothing is installed: `idlewild bundles`"]),
         usage(&["serve", "--assume", "lazy"], &["unknown condition `lazy`; say one of network, no-network"]),
         usage(&["submit", "com.example.hello.greet", "--in", "soon"], &["`soon` is not a length of time, such as 15m"]),
         usage(

@@ -106,7 +106,7 @@ fn each_command_gives_the_same_json_with_a_host_and_without() {
     assert_eq!(told(13)[0]["log"]["text"], "a line on standard output\na line on standard error\n");
     assert!(told(14)[0]["log"]["text"].as_str().unwrap().contains("trapped on purpose"));
     assert_eq!(told(15).len(), 3, "{:?}", told(15));
-    assert_eq!(told(16)[0], json!({"bundle": "test.behaviours", "cancelled": 1, "expired": 0}));
+    assert_eq!(told(16)[0], json!({"bundle": "test.behaviours", "cancelled": 1, "expired": 0, "kept_data": false}));
     assert!(told(17).is_empty());
 }
 
@@ -125,11 +125,13 @@ fn a_second_installation_is_said_to_be_one_and_an_upgrade_cancels_what_is_no_lon
         let fetch_only = place.copy_of_bundle("behaviours", "fetch-only", |manifest| {
             manifest.replace("[\"fetch\", \"processing\"]", "[\"fetch\"]").replace("0.1.0", "0.2.0")
         });
-        assert_eq!(install(&place, &fetch_only)["version"], "0.2.0");
+        let installed = install(&place, &fetch_only);
+        assert_eq!((&installed["version"], &installed["before"]), (&json!("0.2.0"), &json!("0.1.0")));
+        assert_eq!(installed["cancelled"], 1, "{installed}");
         let pending = place.ask_one(&["pending"]);
         assert_eq!(pending["record"]["id"], kept, "{pending}");
         let components = fs::read_dir(place.state().join("components")).unwrap().count();
-        assert_eq!(components, 1, "the old version's component is dropped");
+        assert_eq!(components, 2, "the old version's component is kept for a rollback");
         if let Some(host) = host {
             let end = stop(host);
             let cancelled = end.events_of("cancelled", "test.behaviours.exits");
@@ -162,7 +164,7 @@ fn uninstalling_cancels_expires_and_drops_the_data() {
     place.ask_one(&["submit", "test.behaviours.polls-expiration"]);
     host.wait_for("launched", "test.behaviours.polls-expiration");
     let removed = place.ask_one(&["uninstall", "test.behaviours"]);
-    assert_eq!(removed, json!({"bundle": "test.behaviours", "cancelled": 1, "expired": 1}));
+    assert_eq!(removed, json!({"bundle": "test.behaviours", "cancelled": 1, "expired": 1, "kept_data": false}));
     let ended = host.wait_for("ended", "test.behaviours.polls-expiration");
     assert_eq!((&ended["reason"], &ended["handled"]), (&json!("bundle-removed"), &json!(true)), "{ended}");
     assert_eq!(ended["comes_back"], false, "{ended}");

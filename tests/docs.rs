@@ -12,9 +12,9 @@ use std::{
 
 use idlewild::{
     config::Settings,
-    rules::{Condition, Reason, RequestId, Timestamp},
+    rules::{Condition, Missing, Reason, RequestId, Timestamp},
 };
-use idlewild_tests::id;
+use idlewild_tests::{bundle_id, id};
 
 /// One document: where it is, its text without what is fenced, and what is fenced.
 struct Document {
@@ -130,12 +130,19 @@ fn reasons() -> Vec<Reason> {
         Reason::Behind { request: RequestId(5) },
         Reason::NoSlot { slots: Settings::new(idlewild::rules::Profile::Server).slots },
         Reason::NotLaunching,
+        Reason::BundleDisabled { bundle: bundle_id("com.example.gallery") },
+        Reason::NotGranted {
+            bundle: bundle_id("com.example.gallery"),
+            missing: Missing { ask: "to read the folder `gallery`".to_owned(), option: String::new() },
+        },
+        Reason::BundleChanging { bundle: bundle_id("com.example.gallery") },
     ];
     reasons.extend(Condition::ALL.iter().map(lacks));
     // A reason that is new belongs into the list above.
     for reason in &reasons {
         match reason {
             Reason::EarliestBegin { .. } | Reason::RunAfter { .. } | Reason::Behind { .. } => {}
+            Reason::BundleDisabled { .. } | Reason::NotGranted { .. } | Reason::BundleChanging { .. } => {}
             Reason::Lacks { .. } | Reason::NoSlot { .. } | Reason::NotLaunching => {}
         }
     }

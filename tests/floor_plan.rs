@@ -54,6 +54,8 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("anyhow", &["cli", "daemon"]),
     ("etcetera", &["config"]),
     ("strsim", &["spelling"]),
+    ("semver", &["bundle"]),
+    ("dialoguer", &["cli"]),
     ("rustix", &["bundle", "clock", "daemon", "engine"]),
     ("serde", &["api", "cli", "daemon", "host"]),
     ("serde_json", &["api", "cli", "host"]),

@@ -1,7 +1,7 @@
 //! The rules, case by case.
 #![allow(clippy::unwrap_used, clippy::type_complexity)]
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use idlewild::rules::*;
 use idlewild_tests::{bundle_id, id, policy};
@@ -145,7 +145,16 @@ fn the_predicate_names_every_reason_and_none_when_eligible() {
     let later = Some(now().wall + Duration::from_secs(60));
     let unmet = [id("com.x.b")];
     let free = Holds { earliest_begin: None, unmet: &[], behind: None };
-    let world = |conditions| World { conditions, launching: true, slots: 2, running: 0 };
+    let nobody = BTreeMap::new();
+    let world = |conditions| World { conditions, closed: &nobody, launching: true, slots: 2, running: 0 };
+    let missing =
+        |name: &str| Missing { ask: format!("for the secret `{name}`"), option: format!("--secret {name}=FILE") };
+    let closed = |gate: Gate| BTreeMap::from([(lane(&Kind::AppRefresh).bundle, gate)]);
+    let open = Gate { enabled: true, missing: vec![], changing: false };
+    let disabled = closed(Gate { enabled: false, ..open.clone() });
+    let lacking = closed(Gate { missing: vec![missing("a"), missing("b")], ..open.clone() });
+    let shut = closed(Gate { enabled: false, missing: vec![missing("a")], changing: true });
+    let others = BTreeMap::from([(bundle_id("com.elsewhere"), Gate { enabled: false, ..open.clone() })]);
     let cases: Vec<(&str, World<'_>, &Kind, Holds<'_>, Stage, Vec<&str>)> = vec![
         ("eligible", world(&all), &needy, free, Stage::Ready, vec![]),
         ("refresh needs nothing", world(&none), &Kind::AppRefresh, free, Stage::Ready, vec![]),
@@ -191,6 +200,24 @@ fn the_predicate_names_every_reason_and_none_when_eligible() {
             vec!["behind", "run-after", "earliest-begin"],
         ),
         ("no slot", World { running: 2, ..world(&all) }, &needy, free, Stage::Ready, vec!["no-slot"]),
+        ("disabled", World { closed: &disabled, ..world(&all) }, &needy, free, Stage::Ready, vec!["bundle-disabled"]),
+        (
+            "a reason for each missing grant",
+            World { closed: &lacking, ..world(&none) },
+            &needy,
+            Holds { earliest_begin: later, ..free },
+            Stage::Ripening,
+            vec!["earliest-begin", "not-granted", "not-granted", "no-network", "no-external-power", "not-idle"],
+        ),
+        (
+            "all that can close a bundle",
+            World { closed: &shut, ..world(&all) },
+            &needy,
+            free,
+            Stage::Ready,
+            vec!["bundle-disabled", "not-granted", "bundle-changing"],
+        ),
+        ("another bundle's gate", World { closed: &others, ..world(&all) }, &needy, free, Stage::Ready, vec![]),
         ("not launching", World { launching: false, ..world(&all) }, &needy, free, Stage::Ready, vec!["not-launching"]),
     ];
     for (what, world, kind, holds, expected_stage, expected) in cases {
@@ -296,13 +323,17 @@ fn slots_are_shared_and_short_work_goes_first() {
     for lane in [&long, &short_a, &short_b] {
         lanes.enter(lane);
     }
-    let world = |conditions, running| World { conditions, launching: true, slots: 4, running };
+    let nobody = BTreeMap::new();
+    let world = |conditions, running| World { conditions, closed: &nobody, launching: true, slots: 4, running };
     let order = |looks: Vec<Look>| looks.into_iter().map(|look| (look.lane, look.limit)).collect::<Vec<_>>();
     let everyone = vec![(short_a.clone(), 2), (short_b.clone(), 2), (long.clone(), 2)];
     assert_eq!(order(lanes.looks(world(&all, 0))), everyone);
     assert_eq!(order(lanes.looks(world(&all, 3))), [(short_a.clone(), 1)], "one slot, one lane");
     assert_eq!(order(lanes.looks(world(&all, 4))), [], "no slot");
     assert_eq!(order(lanes.looks(world(&in_use, 0))), [(short_a.clone(), 2), (short_b.clone(), 2)], "not idle");
+    let closed = BTreeMap::from([(bundle_id("com.a"), Gate { enabled: false, missing: vec![], changing: false })]);
+    let without_a = World { closed: &closed, ..world(&all, 0) };
+    assert_eq!(order(lanes.looks(without_a)), [(short_b.clone(), 4)], "a closed bundle's lanes are passed by");
     lanes.serve(&short_a);
     assert_eq!(order(lanes.looks(world(&all, 3))), [(short_b.clone(), 1)], "the other bundle's turn");
     lanes.serve(&short_b);

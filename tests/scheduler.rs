@@ -1,6 +1,9 @@
 //! The scheduler whole: manual clock, scripted engine, a database in memory. No sleeping.
 #![allow(clippy::unwrap_used)]
 
+#[path = "scheduler/bundles.rs"]
+mod bundles;
+
 use std::time::Duration;
 
 use idlewild::{
@@ -13,6 +16,7 @@ use idlewild_tests::{World, bundle, bundle_id, id, policy};
 const COUNT: &str = "com.example.gallery.image-count";
 const REFRESH: &str = "com.example.gallery.refresh";
 const THIRD: &str = "com.example.gallery.third";
+const GALLERY: &str = "com.example.gallery";
 
 fn world() -> World {
     world_of(Profile::Device)
@@ -294,7 +298,7 @@ fn a_removed_bundle_leaves_nothing_behind() {
     let gallery = bundle_id("com.example.gallery");
     world.submit(refresh(REFRESH)).unwrap();
     world.submit(refresh(REFRESH)).unwrap();
-    let removed = world.call(|reply| Event::Uninstall { bundle: gallery, reply }).unwrap();
+    let removed = world.call(|reply| Event::Uninstall { bundle: gallery, keep_data: false, reply }).unwrap();
     assert_eq!((removed.cancelled, removed.expired), (1, 1));
     let task = world.running(REFRESH).unwrap();
     let (reason, _) = world.engine.running.lock().unwrap()[&task].expiring.unwrap();
@@ -389,21 +393,6 @@ fn a_host_drains_though_its_disk_is_full() {
 }
 
 #[test]
-fn an_upgrade_that_is_taken_back_costs_nothing_and_a_settled_one_cancels() {
-    let mut world = world();
-    let floor = Some(world.now().wall + Duration::from_secs(900));
-    world.submit(Request { earliest_begin: floor, ..refresh(REFRESH) }).unwrap();
-    let narrow = bundle("com.example.gallery", &[COUNT]);
-    world.install(&narrow, false);
-    let wide = bundle("com.example.gallery", &[COUNT, REFRESH]);
-    world.install(&wide, false);
-    assert_eq!(world.why(REFRESH).waiting.len(), 1, "it was not cancelled");
-    world.install(&narrow, true);
-    let now = world.now();
-    assert!(world.core.waiting(now, 10).unwrap().is_empty());
-}
-
-#[test]
 fn what_stands_behind_a_cancelled_comeback_is_set_free() {
     let mut world = world();
     world.submit(processing(COUNT)).unwrap();
@@ -415,7 +404,7 @@ fn what_stands_behind_a_cancelled_comeback_is_set_free() {
     let mut manifest = bundle("com.example.gallery", &[COUNT]).manifest.clone();
     manifest.background_modes = vec![BackgroundMode::Fetch];
     let fetching = std::sync::Arc::new(Bundle { manifest, digest: "1".repeat(64), grants: Grants::default() });
-    world.install(&fetching, true);
+    world.install(&fetching);
     let task = world.running(COUNT).expect("the app-refresh runs");
     assert_eq!(world.engine.running.lock().unwrap()[&task].launch.kind, Kind::AppRefresh);
 }
@@ -426,7 +415,7 @@ fn a_removed_bundle_keeps_no_checkpoint() {
     world.submit(refresh(REFRESH)).unwrap();
     let task = world.running(REFRESH).unwrap();
     let gallery = bundle_id("com.example.gallery");
-    world.call(|reply| Event::Uninstall { bundle: gallery, reply }).unwrap();
+    world.call(|reply| Event::Uninstall { bundle: gallery, keep_data: false, reply }).unwrap();
     let saved = world.call(|reply| Event::SaveCheckpoint { task, checkpoint: b"late".to_vec(), reply });
     assert!(matches!(saved, Err(SchedulerError::Unknown(_))), "{saved:?}");
 }

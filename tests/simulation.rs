@@ -1,4 +1,5 @@
-//! Many lives of a scheduler, drawn from a seed: submissions, ends, cancels, changing conditions, full disks, deaths.
+//! Many lives of a scheduler, drawn from a seed: submissions, ends, cancels, changing conditions, changing bundles, full
+//! disks, deaths.
 //! A life that breaks a promise prints its seed; `IDLEWILD_SEED=N` lives that one alone.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -10,7 +11,7 @@ use std::{
 
 use fastrand::Rng;
 use idlewild::{bundle::Bundle, rules::*, scheduler::Event};
-use idlewild_tests::{World, bundle, bundle_id, id, policy};
+use idlewild_tests::{World, bundle, bundle_asking, bundle_id, id, policy};
 use tokio::sync::oneshot;
 
 const LIVES: u64 = 100;
@@ -53,6 +54,10 @@ struct Life {
     policy: Policy,
     /// Requests that were accepted and must end somehow.
     promises: BTreeMap<RequestId, Promise>,
+    /// Every way a bundle may stand, the whole one first.
+    versions: [Vec<Arc<Bundle>>; 2],
+    /// Bundles of which nothing may be launched.
+    closed: BTreeSet<BundleId>,
     /// Requests whose submission was under way when the host died.
     doubtful: bool,
     heard: usize,
@@ -65,16 +70,24 @@ impl Life {
         let mut rng = Rng::with_seed(seed);
         let profile = if rng.bool() { Profile::Device } else { Profile::Server };
         let policy = policy(profile);
-        let bundles: Vec<Arc<Bundle>> = vec![
-            bundle("com.example.gallery", &GALLERY),
-            bundle("org.notes", &["org.notes.sync.*", "org.notes.index"]),
+        let secretive = |name, patterns: &[&str]| bundle_asking(name, patterns, "secrets = [\"token\"]");
+        let notes = ["org.notes.sync.*", "org.notes.index"];
+        let versions = [
+            vec![
+                bundle("com.example.gallery", &GALLERY),
+                bundle("com.example.gallery", &GALLERY[..2]),
+                secretive("com.example.gallery", &GALLERY),
+            ],
+            vec![bundle("org.notes", &notes), bundle("org.notes", &notes[..1]), secretive("org.notes", &notes)],
         ];
-        let world = World::new(policy.clone(), bundles);
+        let world = World::new(policy.clone(), versions.iter().map(|versions| versions[0].clone()).collect());
         Life {
             rng,
             world,
             policy,
             promises: BTreeMap::new(),
+            versions,
+            closed: BTreeSet::new(),
             doubtful: false,
             heard: 0,
             launches: 0,
@@ -106,7 +119,8 @@ impl Life {
                 let holds = self.rng.u32(0..3) > 0;
                 self.world.state(condition, holds);
             }
-            90..95 => self.disk_full(),
+            90..93 => self.disk_full(),
+            93..96 => self.change_bundle(),
             _ => self.crash(),
         }
     }
@@ -197,6 +211,77 @@ impl Life {
         self.listen();
     }
 
+    /// A bundle is upgraded, enabled, disabled, given or denied something; its `activate` submits; others submit meanwhile. It
+    /// comes true as a whole or not at all.
+    fn change_bundle(&mut self) {
+        self.listen();
+        let versions = &self.versions[self.rng.usize(0..2)];
+        let bundle = self.rng.choice(versions).unwrap().clone();
+        let enabled = self.rng.u32(0..3) > 0;
+        let mut rehearsed = Vec::new();
+        let mut held = None;
+        if self.rng.bool() {
+            self.world.stage(&bundle);
+            for _ in 0..self.rng.usize(0..5) {
+                let request = self.request();
+                let promise = Promise { floor: request.earliest_begin, identifier: request.identifier.clone() };
+                if let Ok(submission) = self.world.rehearse(bundle.id().as_str(), request) {
+                    rehearsed.push((submission.request, promise));
+                }
+            }
+            let request = self.request();
+            let promise = Promise { floor: request.earliest_begin, identifier: request.identifier.clone() };
+            let (reply, answer) = oneshot::channel();
+            self.world.send(Event::Submit { bundle: None, request, reply });
+            held = Some((promise, answer));
+            self.end_some();
+            match self.rng.u32(0..4) {
+                0 => {
+                    self.world.send(Event::Abandon);
+                    self.world.settle();
+                }
+                1 => {
+                    self.doubtful = true;
+                    self.crash();
+                    held = None;
+                }
+                _ => {}
+            }
+        }
+        self.listen();
+        let full = self.rng.u32(0..5) == 0;
+        self.world.database.set_full(full);
+        let expire_running = self.rng.bool();
+        match self.world.change(&bundle, enabled, expire_running) {
+            Ok(_) => {
+                let open = enabled && bundle.grants.missing(&bundle.manifest).is_empty();
+                match open {
+                    true => self.closed.remove(bundle.id()),
+                    false => self.closed.insert(bundle.id().clone()),
+                };
+                // What was abandoned or died was never submitted; its number comes up nowhere.
+                let told = self.world.told.lock().unwrap();
+                let submitted = |id| {
+                    told.iter()
+                        .any(|happening| matches!(happening.what, What::Submitted { request, .. } if request == id))
+                };
+                rehearsed.retain(|(id, _)| submitted(*id));
+                drop(told);
+                self.promises.extend(rehearsed);
+            }
+            Err(error) => assert!(full, "{error}"),
+        }
+        self.world.database.set_full(false);
+        self.world.clock.advance(Duration::from_secs(2));
+        self.world.settle();
+        if let Some((promise, mut answer)) = held
+            && let Ok(submission) = answer.try_recv().expect("who was held is answered")
+        {
+            self.promises.insert(submission.request, promise);
+        }
+        self.listen();
+    }
+
     /// Commits fail for a while; callers are told, reports of the engine are kept.
     fn disk_full(&mut self) {
         self.world.database.set_full(true);
@@ -249,8 +334,9 @@ impl Life {
                 What::Cancelled { request, .. } => {
                     self.promises.remove(request);
                 }
-                What::Launched { request, .. } => {
+                What::Launched { request, bundle, .. } => {
                     self.launches += 1;
+                    assert!(!self.closed.contains(bundle), "something of {bundle} was launched behind its closed gate");
                     if let Some(floor) = self.promises.get(request).and_then(|promise| promise.floor) {
                         assert!(happening.at >= floor, "request {request} was launched before its floor");
                     }
@@ -264,7 +350,10 @@ impl Life {
                 | What::BundleUninstalled { .. }
                 | What::Compiling { .. }
                 | What::Compiled { .. }
-                | What::NotCompiled { .. } => {}
+                | What::NotCompiled { .. }
+                | What::BundleEnabled { .. }
+                | What::BundleDisabled { .. }
+                | What::GrantsChanged { .. } => {}
             }
         }
         self.heard = told.len();
@@ -318,6 +407,11 @@ impl Life {
     fn finish(mut self) -> usize {
         for condition in Condition::ALL {
             self.world.state(*condition, true);
+        }
+        self.listen();
+        self.closed.clear();
+        for versions in self.versions.clone() {
+            self.world.install(&versions[0]);
         }
         for _ in 0..500 {
             for task in self.world.engine.tasks() {

@@ -19,7 +19,7 @@ use idlewild::{
     conditions::{FixedProbe, Observer},
     config::Settings,
     engine::{EngineParts, EngineSettings, WasmEngine},
-    host::{Host, Parts},
+    host::{Host, Installation, Parts},
     rules::{Identifier, Kind, Profile, Request, What},
     store::{Sqlite, Store},
 };
@@ -46,7 +46,9 @@ fn main() {
         let host = start(clock.clone(), &folder.path().join("state")).await;
         let shared = folder.path().join("shared");
         fs::create_dir(&shared).unwrap();
-        host.install(&bundle, &[GrantOffer::Directory { name: "shared".to_owned(), path: shared }]).await.unwrap();
+        let grants = vec![GrantOffer::Directory { name: "shared".to_owned(), path: shared }];
+        let installation = Installation { source: bundle, grants, ..Installation::default() };
+        host.install(&installation).await.unwrap();
         for submitters in SUBMITTERS {
             let rate = through(&host, &*clock, submitters).await;
             let ratio = rate * sync.as_secs_f64();

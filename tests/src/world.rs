@@ -1,6 +1,7 @@
 //! A scheduler in a box: manual clock, scripted engine, a database in memory, steps made by hand.
 
 use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,8 +11,8 @@ use idlewild::{
     clock::{Clock, ManualClock, Until},
     conditions::{FixedProbe, Observer},
     rules::*,
-    scheduler::{Core, Event, Mailbox, Parts, Reply, SchedulerError},
-    store::{BundleRow, Database, Statement, put_bundle},
+    scheduler::{Change, Changed, Core, Event, InstalledBundle, Mailbox, Parts, Reply, SchedulerError},
+    store::{BundleRow, Database, Statement, VersionRow, put_bundle},
 };
 use tokio::sync::oneshot;
 
@@ -60,13 +61,21 @@ pub fn policy(profile: Profile) -> Policy {
 
 /// A bundle that permits `patterns` and both background modes.
 pub fn bundle(name: &str, patterns: &[&str]) -> Arc<Bundle> {
+    bundle_asking(name, patterns, "")
+}
+
+/// The same, asking for what a manifest's `[capabilities]` say.
+pub fn bundle_asking(name: &str, patterns: &[&str], capabilities: &str) -> Arc<Bundle> {
+    let manifest = format!(
+        "[bundle]\nid = \"{name}\"\nversion = \"1.0.0\"\ncomponent = \"guest.wasm\"\n\
+         [scheduling]\npermitted-identifiers = {patterns:?}\n\
+         [capabilities]\n{capabilities}"
+    );
+    let mut hasher = DefaultHasher::new();
+    manifest.hash(&mut hasher);
     Arc::new(Bundle {
-        manifest: Manifest::parse(&format!(
-            "[bundle]\nid = \"{name}\"\nversion = \"1.0.0\"\ncomponent = \"guest.wasm\"\n\
-             [scheduling]\npermitted-identifiers = {patterns:?}"
-        ))
-        .unwrap(),
-        digest: "0".repeat(64),
+        manifest: Manifest::parse(&manifest).unwrap(),
+        digest: format!("{:064x}", hasher.finish()),
         grants: Grants::default(),
     })
 }
@@ -78,7 +87,8 @@ pub struct World {
     pub database: SharedDatabase,
     pub core: Core,
     pub told: Arc<Mutex<Vec<Happening>>>,
-    bundles: Vec<Arc<Bundle>>,
+    /// Every bundle that was ever installed; rows name them by their place.
+    known: Vec<Arc<Bundle>>,
     policy: Policy,
     events: Vec<Event>,
 }
@@ -89,18 +99,19 @@ impl World {
         let clock = ManualClock::new(START.parse().unwrap());
         let engine = Arc::new(ScriptedEngine::default());
         let mut database = SharedDatabase::new();
-        let rows: Vec<Statement> = bundles.iter().map(|bundle| put_bundle(&row(bundle))).collect();
+        let rows: Vec<Statement> =
+            bundles.iter().enumerate().flat_map(|(place, bundle)| put_bundle(&row(bundle, place, true))).collect();
         database.commit(&rows).unwrap();
         let told = Arc::default();
         let core = core(&clock, &engine, &database, &policy, &bundles, &told);
-        World { clock, engine, database, core, told, bundles, policy, events: Vec::new() }
+        World { clock, engine, database, core, told, known: bundles, policy, events: Vec::new() }
     }
 
     /// The host dies with everything in its memory, and starts again on the same database.
     pub fn crash(&mut self) {
         self.engine = Arc::new(ScriptedEngine::default());
         self.events.clear();
-        self.core = core(&self.clock, &self.engine, &self.database, &self.policy, &self.bundles, &self.told);
+        self.core = core(&self.clock, &self.engine, &self.database, &self.policy, &self.known, &self.told);
     }
 
     pub fn now(&self) -> Now {
@@ -160,9 +171,34 @@ impl World {
         self.call(|reply| Event::StateCondition { condition, holds: Some(holds), reply }).unwrap();
     }
 
-    pub fn install(&mut self, bundle: &Arc<Bundle>, settled: bool) {
-        let (row, bundle) = (row(bundle), bundle.clone());
-        self.call(|reply| Event::Install { row, bundle, settled, reply }).unwrap();
+    pub fn install(&mut self, bundle: &Arc<Bundle>) -> Changed {
+        self.change(bundle, true, false).unwrap()
+    }
+
+    /// Puts a bundle as it is to be.
+    pub fn change(
+        &mut self,
+        bundle: &Arc<Bundle>,
+        enabled: bool,
+        expire_running: bool,
+    ) -> Result<Changed, SchedulerError> {
+        let row = row(bundle, self.known.len(), enabled);
+        self.known.push(bundle.clone());
+        let what = What::BundleInstalled { bundle: bundle.id().clone(), version: bundle.manifest.version.clone() };
+        let change = Change { row, bundle: bundle.clone(), expire_running, what };
+        self.call(|reply| Event::Change { change, reply })
+    }
+
+    /// Begins to change a bundle, whose `activate` the test plays.
+    pub fn stage(&mut self, bundle: &Arc<Bundle>) {
+        let bundle = bundle.clone();
+        self.call(|reply| Event::Stage { bundle, reply }).unwrap();
+    }
+
+    /// The `activate` of the bundle that is being changed submits.
+    pub fn rehearse(&mut self, bundle: &str, request: Request) -> Result<Submission, SchedulerError> {
+        let bundle = bundle_id(bundle);
+        self.call(|reply| Event::RehearseSubmit { bundle, request, reply })
     }
 
     /// The running guest of an identifier ends.
@@ -197,14 +233,15 @@ impl World {
     }
 }
 
-fn row(bundle: &Bundle) -> BundleRow {
-    BundleRow {
-        id: bundle.id().clone(),
+fn row(bundle: &Bundle, place: usize, enabled: bool) -> BundleRow {
+    let current = VersionRow {
         digest: bundle.digest.clone(),
-        manifest: String::new(),
+        manifest: place.to_string(),
         grants: String::new(),
         installed_at: START.parse().unwrap(),
-    }
+        signer: None,
+    };
+    BundleRow { id: bundle.id().clone(), current, enabled, previous: None }
 }
 
 fn core(
@@ -212,20 +249,26 @@ fn core(
     engine: &Arc<ScriptedEngine>,
     database: &SharedDatabase,
     policy: &Policy,
-    bundles: &[Arc<Bundle>],
+    known: &[Arc<Bundle>],
     told: &Arc<Mutex<Vec<Happening>>>,
 ) -> Core {
     let now = clock.now();
     let told = told.clone();
+    let mut store = database.store();
+    let installed = |BundleRow { current, enabled, .. }| {
+        let place: usize = current.manifest.parse().unwrap();
+        InstalledBundle { bundle: known[place].clone(), enabled }
+    };
+    let bundles = store.bundles().unwrap().into_iter().map(installed).collect();
     Core::new(
         now,
         Parts {
             policy: policy.clone(),
-            store: database.store(),
+            store,
             observer: Observer::new(Box::new(FixedProbe::default()), now),
             engine: engine.clone(),
             services: Arc::new(Mailbox::new(clock.clone())),
-            bundles: bundles.to_vec(),
+            bundles,
             launching: true,
             tell: Box::new(move |happening| told.lock().unwrap().push(happening)),
             forget: Box::new(|_| {}),

@@ -81,6 +81,9 @@ impl From<HostError> for Problem {
             HostError::Key(_) => {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "key", "The key cannot be trusted", detail)
             }
+            HostError::Downgrade(_) => {
+                Problem::new(StatusCode::CONFLICT, "downgrade", "The version is older than the one installed", detail)
+            }
             HostError::Refused(refusal) => Problem::refused(refusal),
             HostError::NotFound(_) => Problem::not_found(detail),
             HostError::Store(_) => {
@@ -110,6 +113,7 @@ mod tests {
         let cases = [
             (HostError::Bundle("why".into()), 422, "bundle", None),
             (HostError::Key("why".into()), 422, "key", None),
+            (HostError::Downgrade("why".into()), 409, "downgrade", None),
             (refused(RefusalCode::Unavailable), 409, "unavailable", Some(1)),
             (refused(RefusalCode::TooManyPendingTaskRequests), 429, "too-many-pending-task-requests", Some(2)),
             (refused(RefusalCode::NotPermitted), 403, "not-permitted", Some(3)),

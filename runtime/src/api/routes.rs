@@ -7,7 +7,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::header,
     response::{IntoResponse, Sse, sse},
-    routing::{delete, get, put},
+    routing::{delete, get, post, put},
 };
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{broadcast::Receiver, watch};
@@ -54,7 +54,10 @@ pub fn router(host: Host, about: wire::About, closing: Closing) -> Router {
     let v1 = Router::new()
         .route("/host", get(about_host))
         .route("/bundles", get(bundles).post(install))
-        .route("/bundles/{bundle}", delete(uninstall))
+        .route("/bundles/{bundle}", get(bundle).delete(uninstall))
+        .route("/bundles/{bundle}/enabled", put(switch))
+        .route("/bundles/{bundle}/grants", post(change_grants))
+        .route("/bundles/{bundle}/rollback", post(rollback))
         .route("/bundles/{bundle}/inspection", get(inspect))
         .route("/keys", get(trust).post(trust_key))
         .route("/keys/{key}", delete(distrust_key))
@@ -99,19 +102,59 @@ async fn about_host(State(served): State<Served>) -> Json<wire::About> {
 }
 
 async fn bundles(State(served): State<Served>) -> Answer<Vec<wire::Bundle>> {
-    Ok(Json(served.host.bundles().await?.iter().map(wire::Bundle::from).collect()))
+    Ok(Json(served.host.bundles().await?.into_iter().map(wire::Bundle::from).collect()))
+}
+
+async fn bundle(State(served): State<Served>, Segment(bundle): Segment<BundleId>) -> Answer<wire::BundleDetail> {
+    Ok(Json(served.host.bundle(&bundle).await?.into()))
+}
+
+/// On a task of its own: a client that goes away leaves nothing half done.
+async fn to_its_end<T: Send + 'static, W: From<T>>(
+    change: impl Future<Output = Result<T, HostError>> + Send + 'static,
+) -> Answer<W> {
+    Ok(Json(tokio::spawn(change).await.map_err(|_| HostError::Stopping)??.into()))
 }
 
 async fn install(State(served): State<Served>, Body(install): Body<wire::Install>) -> Answer<wire::Installed> {
-    let (path, grants) = install.into_parts().map_err(Problem::bad_request)?;
-    // On a task of its own: a client that goes away leaves nothing half done.
-    let installing = tokio::spawn(async move { served.host.install(&path, &grants).await });
-    Ok(Json(installing.await.map_err(|_| HostError::Stopping)??.into()))
+    let installation = install.into_installation().map_err(Problem::bad_request)?;
+    to_its_end(async move { served.host.install(&installation).await }).await
 }
 
-async fn uninstall(State(served): State<Served>, Segment(bundle): Segment<BundleId>) -> Answer<wire::Uninstalled> {
-    let uninstalling = tokio::spawn(async move { served.host.uninstall(&bundle).await });
-    Ok(Json(uninstalling.await.map_err(|_| HostError::Stopping)??.into()))
+async fn rollback(State(served): State<Served>, Segment(bundle): Segment<BundleId>) -> Answer<wire::Installed> {
+    to_its_end(async move { served.host.rollback(&bundle).await }).await
+}
+
+async fn switch(
+    State(served): State<Served>,
+    Segment(bundle): Segment<BundleId>,
+    Body(switch): Body<wire::Switch>,
+) -> Answer<wire::Switched> {
+    to_its_end(async move {
+        match switch {
+            wire::Switch { enabled: true, now: _ } => served.host.enable(&bundle).await,
+            wire::Switch { enabled: false, now } => served.host.disable(&bundle, now).await,
+        }
+    })
+    .await
+}
+
+async fn change_grants(
+    State(served): State<Served>,
+    Segment(bundle): Segment<BundleId>,
+    Body(change): Body<wire::ChangeGrants>,
+) -> Answer<wire::Granted> {
+    let (grants, revoke) = change.into_parts().map_err(Problem::bad_request)?;
+    to_its_end(async move { served.host.change_grants(&bundle, &grants, &revoke).await }).await
+}
+
+async fn uninstall(
+    State(served): State<Served>,
+    Segment(bundle): Segment<BundleId>,
+    Params(query): Params<wire::UninstallQuery>,
+) -> Answer<wire::Uninstalled> {
+    let wire::UninstallQuery { keep_data } = query;
+    to_its_end(async move { served.host.uninstall(&bundle, keep_data).await }).await
 }
 
 async fn inspect(State(served): State<Served>, Segment(bundle): Segment<BundleId>) -> Answer<wire::Inspection> {

@@ -101,7 +101,7 @@ pub enum SignatureError {
     Untrusted { key: String },
     #[error(
         "the installed version is signed by {installed} (key {key}), and this one is {verdict}; get it from that \
-         signer, or allow the change of signer"
+         signer, or allow the change with --allow-other-signer"
     )]
     OtherSigner { installed: String, key: String, verdict: String },
 }

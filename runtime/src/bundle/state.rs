@@ -1,6 +1,7 @@
 //! The folder a host lives in: its lock, its database, its socket, and what bundles left there. One host at a time owns it.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, TryLockError},
     io::{self, Read, Seek, Write},
     os::unix::fs::DirBuilderExt as _,
@@ -13,7 +14,7 @@ use cap_std::{
     fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _},
 };
 
-use super::{keys::TrustedKey, remove_tree};
+use super::{remove_tree, tree::tree_bytes};
 use crate::rules::{BundleId, TaskId};
 
 /// The folder of compiled components. The engine makes it again when it is gone.
@@ -24,6 +25,8 @@ const DATABASE: &str = "idlewild.db";
 const SOCKET: &str = "host.sock";
 /// Where trusted keys lie.
 pub(super) const KEYS: &str = "keys";
+/// The length of a digest in hexadecimal.
+const DIGEST_LENGTH: usize = 64;
 
 /// The longest path of a Unix socket: the kernel keeps 108 bytes, the last of them zero.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -38,7 +41,7 @@ pub struct StateFolder {
     pub data: Dir,
     /// Each task's log, by `log_name`.
     pub logs: Dir,
-    /// Whom the operator trusts to sign bundles, and who signed what is installed, as `<digest>.signer`.
+    /// Whom the operator trusts to sign bundles.
     pub keys: Dir,
     /// The folder itself, in which `CACHE` comes and goes.
     pub home: Dir,
@@ -151,21 +154,6 @@ impl StateFolder {
         self.put(&self.components, &component_name(digest), component)
     }
 
-    /// Keeps who signed the bundle of that digest, or that nobody did whom the operator trusts.
-    pub fn keep_signer(&self, digest: &str, signer: Option<&TrustedKey>) -> io::Result<()> {
-        match signer {
-            Some(signer) => self.put(&self.keys, &signer_name(digest), signer.file().as_bytes()),
-            None => absent_is_fine(self.keys.remove_file(signer_name(digest))),
-        }
-    }
-
-    /// Who signed the bundle of that digest, as `keep_signer` was told.
-    pub fn signer(&self, digest: &str) -> io::Result<Option<TrustedKey>> {
-        let Some(text) = absent_is_none(self.keys.read_to_string(signer_name(digest)))? else { return Ok(None) };
-        let damaged = |error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", signer_name(digest)));
-        TrustedKey::parse(&text).map(Some).map_err(damaged)
-    }
-
     /// Writes a file of one of the folders: wholly or not at all, whenever the machine stops.
     pub(super) fn put(&self, folder: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut file = self.tmp.create(name)?;
@@ -190,8 +178,37 @@ impl StateFolder {
                 }
             }
         }
-        absent_is_fine(self.keys.remove_file(signer_name(digest)))?;
         absent_is_fine(self.components.remove_file(component_name(digest)))
+    }
+
+    /// Removes what no bundle needs: components and compiled code of other digests than `digests`, data of other bundles than
+    /// `bundles`. Only for a host that starts: what is just being installed is needed by no bundle yet.
+    ///
+    /// What cannot be removed keeps nothing else from being so.
+    pub fn sweep(&self, digests: &BTreeSet<String>, bundles: &BTreeSet<BundleId>) -> io::Result<()> {
+        let is_component = |name: &str| name.strip_suffix(".wasm").is_some_and(|digest| digests.contains(digest));
+        let is_compiled = |name: &str| {
+            let digest: String = name.chars().take_while(char::is_ascii_hexdigit).collect();
+            // A name that begins with a dot was still being written; one without a digest is not a component's.
+            !name.starts_with('.') && (digest.len() != DIGEST_LENGTH || digests.contains(&digest))
+        };
+        let is_data = |name: &str| BundleId::parse(name).is_ok_and(|bundle| bundles.contains(&bundle));
+        let components = keep_only(&self.components, is_component, |name| self.components.remove_file(name));
+        let compiled = match absent_is_none(self.home.open_dir(CACHE)) {
+            Ok(Some(cache)) => keep_only(&cache, is_compiled, |name| cache.remove_file(name)),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let data = keep_only(&self.data, is_data, |name| remove_tree(&self.data, name));
+        components.and(compiled).and(data)
+    }
+
+    /// How many bytes a bundle keeps in its `/data`; none when it is too deep to be counted.
+    pub fn data_bytes(&self, bundle: &BundleId) -> io::Result<Option<u64>> {
+        match absent_is_none(self.data.open_dir(bundle.as_str()))? {
+            Some(data) => tree_bytes(&data),
+            None => Ok(Some(0)),
+        }
     }
 
     /// Removes all that a bundle wrote to its `/data`.
@@ -289,12 +306,19 @@ fn open_subfolder(dir: &Dir, name: &str) -> io::Result<Dir> {
     dir.open_dir(name)
 }
 
-fn component_name(digest: &str) -> String {
-    format!("{digest}.wasm")
+/// Removes from a folder what is not to be kept. Names that are no text are none that a host gives, and stay.
+fn keep_only(dir: &Dir, keep: impl Fn(&str) -> bool, remove: impl Fn(&str) -> io::Result<()>) -> io::Result<()> {
+    let entries: Vec<_> = dir.entries()?.collect::<Result<_, _>>()?;
+    let names = entries.iter().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut swept = Ok(());
+    for name in names.filter(|name| !keep(name)) {
+        swept = swept.and(absent_is_fine(remove(&name)));
+    }
+    swept
 }
 
-fn signer_name(digest: &str) -> String {
-    format!("{digest}.signer")
+fn component_name(digest: &str) -> String {
+    format!("{digest}.wasm")
 }
 
 /// Makes the names in a folder durable.
@@ -318,7 +342,6 @@ mod tests {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
 
     use super::*;
-    use crate::bundle::SecretKey;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -431,13 +454,9 @@ mod tests {
         drop(state);
         let state = StateFolder::open(&path).unwrap();
         assert_eq!(state.component("ab").unwrap().unwrap(), b"one");
-        let ada = TrustedKey::new("ada", SecretKey::generate_file(None).unwrap().0).unwrap();
-        assert_eq!(state.signer("ab").unwrap(), None);
-        state.keep_signer("ab", Some(&ada)).unwrap();
-        assert_eq!(state.signer("ab").unwrap(), Some(ada));
         state.forget_component("ab").unwrap();
         state.forget_component("ab").unwrap();
-        assert_eq!((state.component("ab").unwrap(), state.signer("ab").unwrap()), (None, None));
+        assert_eq!(state.component("ab").unwrap(), None);
         assert!(state.keep_component("../ab", b"one").is_err(), "no name leads out");
     }
 
@@ -449,6 +468,36 @@ mod tests {
         let state = StateFolder::open(&path).unwrap();
         assert_eq!(state.tmp.entries().unwrap().count(), 0);
         assert_eq!(state.component("ab").unwrap(), None);
+    }
+
+    #[test]
+    fn a_sweep_leaves_what_is_named_and_nothing_else() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("state");
+        let state = StateFolder::open(&path).unwrap();
+        let cache = state.home.open_dir(CACHE).unwrap();
+        let (used, unused) = ("a".repeat(DIGEST_LENGTH), "b".repeat(DIGEST_LENGTH));
+        for digest in [&used, &unused] {
+            state.keep_component(digest, b"component").unwrap();
+            cache.write(format!("{digest}-compiled"), b"code").unwrap();
+        }
+        cache.write(".7-0", b"half").unwrap();
+        cache.write("key", b"of another kind").unwrap();
+        for bundle in ["com.example.a", "com.example.b"] {
+            state.data.create_dir_all(format!("{bundle}/deep")).unwrap();
+            state.data.write(format!("{bundle}/deep/file"), b"12345").unwrap();
+        }
+        let bundle = |name| BundleId::parse(name).unwrap();
+        assert_eq!(state.data_bytes(&bundle("com.example.a")).unwrap(), Some(5));
+        assert_eq!(state.data_bytes(&bundle("com.example.c")).unwrap(), Some(0));
+        state.sweep(&BTreeSet::from([used.clone()]), &BTreeSet::from([bundle("com.example.a")])).unwrap();
+        let names = |folder: &str| {
+            let entries = fs::read_dir(path.join(folder)).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(names("components"), BTreeSet::from([format!("{used}.wasm")]));
+        assert_eq!(names("cache"), BTreeSet::from([format!("{used}-compiled"), "key".to_owned()]));
+        assert_eq!(names("data"), BTreeSet::from(["com.example.a".to_owned()]));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Removes folders that guests wrote. A guest nests as deep as it likes, so depth costs neither stack nor open files.
+//! Removes and measures folders that guests wrote. A guest nests as deep as it likes, so depth costs neither stack nor open
+//! files without end.
 
 use std::{ffi::OsStr, io};
 
@@ -30,6 +31,31 @@ pub fn remove_tree(parent: &Dir, name: &str) -> io::Result<()> {
         }
     }
     parent.remove_dir(name)
+}
+
+/// How deep a folder is followed to be measured.
+const MEASURED_DEPTH: usize = 64;
+
+/// The length of all files in a folder and below it; none when it is too deep. Links are not followed.
+pub(super) fn tree_bytes(top: &Dir) -> io::Result<Option<u64>> {
+    let mut bytes = 0;
+    let mut entries = vec![top.entries()?];
+    while let Some(folder) = entries.last_mut() {
+        let Some(entry) = folder.next() else {
+            entries.pop();
+            continue;
+        };
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            bytes += entry.metadata()?.len();
+        } else if entries.len() == MEASURED_DEPTH {
+            return Ok(None);
+        } else {
+            let inner = entry.open_dir()?;
+            entries.push(inner.entries()?);
+        }
+    }
+    Ok(Some(bytes))
 }
 
 /// Moves a folder up under a name that is free there.
@@ -65,8 +91,13 @@ mod tests {
             deepest.write(format!("file-{depth}"), b"x").unwrap();
             deepest = deepest.open_dir("d").unwrap();
         }
+        assert_eq!(tree_bytes(&parent).unwrap(), None, "too deep to be measured");
         remove_tree(&parent, "bundle").unwrap();
         assert!(parent.entries().unwrap().next().is_none());
+        parent.create_dir_all("measured/a/b").unwrap();
+        parent.write("measured/a/b/c", b"12345").unwrap();
+        parent.write("measured/d", b"123").unwrap();
+        assert_eq!(tree_bytes(&parent).unwrap(), Some(8));
         assert_eq!(remove_tree(&parent, "bundle").unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

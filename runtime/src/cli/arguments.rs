@@ -92,9 +92,42 @@ Example:
 Example:
   idlewild install ./gallery --grant gallery=~/Pictures --grant album=/srv/album")]
     Install(Install),
+    /// Put a new version of an installed bundle in its place
+    #[command(after_help = "\
+All of it changes or nothing does: if the new version cannot be installed, or its `activate` fails, the old one goes on with all \
+that was pending. Running tasks finish on the old version.
+
+Example:
+  idlewild upgrade ./gallery")]
+    Upgrade(Install),
+    /// Go back to the version before this one; a second time, forth again
+    #[command(after_help = "Example:\n  idlewild rollback com.example.gallery")]
+    Rollback(OfBundle),
     /// Remove a bundle, cancel its requests and expire its tasks
-    #[command(after_help = "Example:\n  idlewild uninstall com.example.gallery")]
+    #[command(after_help = "\
+On a terminal it says what will be lost, and asks. Data that was kept is found again when the bundle is installed again; \
+uninstalling it once more drops that too.
+
+Example:
+  idlewild uninstall com.example.gallery --keep-data")]
     Uninstall(Uninstall),
+    /// Let a disabled bundle run again
+    #[command(after_help = "Example:\n  idlewild enable com.example.gallery")]
+    Enable(OfBundle),
+    /// Launch nothing more of a bundle; what is pending waits
+    #[command(after_help = "\
+Requests are still accepted, and wait too. Running tasks may finish, unless --now asks them to stop.
+
+Example:
+  idlewild disable com.example.gallery --now")]
+    Disable(Disable),
+    /// List what a bundle asks for and was given, or change it
+    #[command(after_help = "\
+Running tasks keep what they began with; the next launches have the new.
+
+Example:
+  idlewild grants com.example.gallery --grant gallery=~/Pictures --revoke album")]
+    Grants(Grants),
     /// List what is installed
     #[command(after_help = "Example:\n  idlewild bundles --json")]
     Bundles,
@@ -182,6 +215,12 @@ pub(super) struct Serve {
     /// State a condition instead of reading it from the machine: network, external-power, idle, each also with no-
     #[arg(long = "assume", value_name = "CONDITION", value_parser = daemon::parse_assumption)]
     pub(super) assumptions: Vec<(Condition, bool)>,
+    /// Install a bundle though a newer version of it is installed
+    #[arg(long)]
+    pub(super) allow_downgrade: bool,
+    /// Also when somebody else signed it than what it replaces, or nobody did
+    #[arg(long)]
+    pub(super) allow_other_signer: bool,
     /// End when nothing runs and nothing waits for anything but a later date
     #[arg(long)]
     pub(super) exit_when_done: bool,
@@ -192,6 +231,41 @@ pub(super) struct Install {
     /// The bundle's folder, its idlewild.toml, or its packed file
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
+    /// Install it though a newer version is installed
+    #[arg(long)]
+    pub(super) allow_downgrade: bool,
+    /// Also when somebody else signed it than what it replaces, or nobody did
+    #[arg(long)]
+    pub(super) allow_other_signer: bool,
+    #[command(flatten)]
+    pub(super) grants: GrantOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OfBundle {
+    /// The bundle's id
+    #[arg(value_name = "BUNDLE", value_parser = BundleId::parse)]
+    pub(super) bundle: BundleId,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Disable {
+    /// The bundle's id
+    #[arg(value_name = "BUNDLE", value_parser = BundleId::parse)]
+    pub(super) bundle: BundleId,
+    /// Ask what runs of it to stop
+    #[arg(long)]
+    pub(super) now: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Grants {
+    /// The bundle's id
+    #[arg(value_name = "BUNDLE", value_parser = BundleId::parse)]
+    pub(super) bundle: BundleId,
+    /// Take back what was given as NAME, an origin by itself; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub(super) revoke: Vec<String>,
     #[command(flatten)]
     pub(super) grants: GrantOptions,
 }
@@ -230,6 +304,12 @@ pub(super) struct Uninstall {
     /// The bundle's id
     #[arg(value_name = "BUNDLE", value_parser = BundleId::parse)]
     pub(super) bundle: BundleId,
+    /// Let its data and checkpoints wait for it to be installed again
+    #[arg(long)]
+    pub(super) keep_data: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]

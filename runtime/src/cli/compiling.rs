@@ -54,6 +54,9 @@ fn follow(what: &wire::What, bar: &mut Option<ProgressBar>) {
         }
         wire::What::Compiled { .. } | wire::What::NotCompiled { .. } => end(bar.take()),
         wire::What::BundleInstalled { .. }
+        | wire::What::BundleEnabled { .. }
+        | wire::What::BundleDisabled { .. }
+        | wire::What::GrantsChanged { .. }
         | wire::What::BundleUninstalled { .. }
         | wire::What::Submitted { .. }
         | wire::What::Waiting { .. }

@@ -11,7 +11,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::{conditions::yes_or_no, human, output::legible, requests, tasks};
+use super::{bundles, conditions::yes_or_no, human, output::legible, requests, tasks};
 use crate::{api::wire, rules::BundleId};
 
 /// How often a living line shows its time anew while a task runs.
@@ -150,6 +150,9 @@ impl Display {
             }
             wire::What::BundleInstalled { .. }
             | wire::What::BundleUninstalled { .. }
+            | wire::What::BundleEnabled { .. }
+            | wire::What::BundleDisabled { .. }
+            | wire::What::GrantsChanged { .. }
             | wire::What::Submitted { .. }
             | wire::What::Waiting { .. }
             | wire::What::Cancelled { .. }
@@ -241,7 +244,7 @@ fn announce(notice: &Notice) -> Vec<String> {
         Notice::Ready { bundles } => {
             let shown = |bundle: &wire::Bundle| {
                 let grants: String = bundle.grants.iter().map(|grant| format!(", {}", human::grant(grant))).collect();
-                format!("ready with {} {}{grants}", bundle.bundle, bundle.version)
+                format!("ready with {} {}{grants}{}", bundle.bundle, bundle.version, bundles::holds_back(bundle))
             };
             bundles.iter().map(shown).collect()
         }
@@ -285,6 +288,15 @@ fn describe(what: &wire::What) -> Option<Line> {
         }
         wire::What::BundleInstalled { bundle, version } => line("installed", bundle, format!("version {version}")),
         wire::What::BundleUninstalled { bundle } => line("removed", bundle, String::new()),
+        wire::What::BundleEnabled { bundle } => line("enabled", bundle, String::new()),
+        wire::What::BundleDisabled { bundle } => line("disabled", bundle, String::new()),
+        wire::What::GrantsChanged { bundle, missing } if missing.is_empty() => {
+            line("granted", bundle, "all it asks for".to_owned())
+        }
+        wire::What::GrantsChanged { bundle, missing } => {
+            let lacks: Vec<_> = missing.iter().map(|missing| missing.ask.as_str()).collect();
+            line("granted", bundle, format!("it still asks {}", lacks.join(", ")))
+        }
         wire::What::Submitted { bundle: _, identifier, request, replaced } => {
             let replaced = replaced.map(|earlier| format!(", replaces request {earlier}")).unwrap_or_default();
             line("submitted", identifier, format!("request {request}{replaced}"))

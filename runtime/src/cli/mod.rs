@@ -7,6 +7,7 @@ mod conditions;
 mod display;
 mod file_arguments;
 mod files;
+mod grants;
 mod human;
 mod inspect;
 mod keys;
@@ -108,7 +109,12 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
         },
         Command::Keys(command) => keys::keys(client, out, command.command).await,
         Command::Install(command) => bundles::install(client, out, command).await,
+        Command::Upgrade(command) => bundles::upgrade(client, out, command).await,
+        Command::Rollback(command) => bundles::rollback(client, out, command).await,
         Command::Uninstall(command) => bundles::uninstall(client, out, command).await,
+        Command::Enable(command) => bundles::enable(client, out, command).await,
+        Command::Disable(command) => bundles::disable(client, out, command).await,
+        Command::Grants(command) => grants::grants(client, out, command).await,
         Command::Bundles => bundles::bundles(client, out).await,
         Command::Submit(command) => requests::submit(client, out, command).await,
         Command::Pending(command) => requests::pending(client, out, command).await,

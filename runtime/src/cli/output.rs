@@ -26,6 +26,11 @@ impl Output {
         format!("idlewild {rest}{}", self.state_option)
     }
 
+    /// Whether somebody sits there who can be asked.
+    pub(super) fn may_ask(&self) -> bool {
+        !self.json && self.out.is_terminal() && io::stdin().is_terminal()
+    }
+
     /// One object on one line.
     pub(super) fn object(&mut self, object: &impl Serialize) -> anyhow::Result<()> {
         let json = serde_json::to_string(object)?;

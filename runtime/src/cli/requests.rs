@@ -131,6 +131,10 @@ fn because_and_mend(reason: &wire::Reason, hosted: bool, command: impl Fn(&str) 
         lines.push(format!("    to state otherwise: {}", command(&state)));
     } else if let Some(identifier) = &reason.identifier {
         lines.push(format!("    see how that one fares: {}", command(&format!("why {identifier}"))));
+    } else if let (Some(bundle), Some(missing)) = (&reason.bundle, &reason.missing) {
+        lines.push(format!("    to grant it: {}", command(&format!("grants {bundle} {}", missing.option))));
+    } else if let ("bundle-disabled", Some(bundle)) = (reason.code.as_str(), &reason.bundle) {
+        lines.push(format!("    to enable it: {}", command(&format!("enable {bundle}"))));
     } else if reason.code == "behind" {
         lines.push(format!("    see what runs: {}", command("tasks")));
     } else if reason.code == "not-launching" {
@@ -142,7 +146,7 @@ fn because_and_mend(reason: &wire::Reason, hosted: bool, command: impl Fn(&str) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{BundleId, Condition, Identifier, KindName, Reason, RequestId, Timestamp};
+    use crate::rules::{BundleId, Condition, Identifier, KindName, Missing, Reason, RequestId, Timestamp};
 
     fn identifier(name: &str) -> Identifier {
         Identifier::parse(name).unwrap()
@@ -179,9 +183,14 @@ mod tests {
         let idle = Reason::Lacks { condition: Condition::Idle, since: at(), source: "load".into() };
         let after = Reason::RunAfter { identifier: identifier("com.example.a.c") };
         let behind = Reason::Behind { request: RequestId(5) };
+        let bundle = || BundleId::parse("com.example.a").unwrap();
+        let disabled = Reason::BundleDisabled { bundle: bundle() };
+        let missing = Missing { ask: "to read the folder `photos`".into(), option: "--grant photos=PATH".into() };
+        let lacks = Reason::NotGranted { bundle: bundle(), missing };
         let why = why(vec![
             waiting(5, &[idle.clone(), after.clone(), Reason::NotLaunching]),
             waiting(6, &[behind.clone(), idle.clone()]),
+            waiting(7, &[disabled.clone(), lacks.clone()]),
         ]);
         let lines = explain(&why, |rest| format!("idlewild {rest} --state /s"));
         assert_eq!(
@@ -199,6 +208,11 @@ mod tests {
                 "    see what runs: idlewild tasks --state /s".to_owned(),
                 format!("  - {idle}"),
                 "    to state otherwise: idlewild conditions idle=yes --state /s".to_owned(),
+                "request 7 of com.example.a.b (submitted 2026-07-28T09:00:00Z) waits because:".to_owned(),
+                format!("  - {disabled}"),
+                "    to enable it: idlewild enable com.example.a --state /s".to_owned(),
+                format!("  - {lacks}"),
+                "    to grant it: idlewild grants com.example.a --grant photos=PATH --state /s".to_owned(),
                 "it has not run yet".to_owned(),
             ]
         );

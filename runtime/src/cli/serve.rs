@@ -20,8 +20,9 @@ use crate::{
 };
 
 pub(super) async fn serve(given: &Given, command: Serve) -> anyhow::Result<ExitCode> {
-    let Serve { bundles, grants, assumptions, exit_when_done } = command;
-    let plans = daemon::plan(&bundles, &grants.offers())?;
+    let Serve { bundles, grants, assumptions, allow_downgrade, allow_other_signer, exit_when_done } = command;
+    let allowed = daemon::Allowed { downgrade: allow_downgrade, other_signer: allow_other_signer };
+    let plans = daemon::plan(&bundles, &grants.offers(), allowed)?;
     let mut signals = Signals::new()?;
     let mut daemon = daemon::open(DaemonOptions { state: given.state_folder()?, assumptions, launching: true }).await?;
     let mut display = Display::new(given.json);

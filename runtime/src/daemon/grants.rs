@@ -7,11 +7,21 @@ use anyhow::Context as _;
 use super::parts;
 use crate::bundle::{Ask, GrantOffer};
 
+/// What the operator allows that is refused otherwise.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Allowed {
+    pub downgrade: bool,
+    pub other_signer: bool,
+}
+
 /// A bundle to install and the grants that are its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub source: PathBuf,
     pub grants: Vec<GrantOffer>,
+    /// Whether it may take a newer version's place.
+    pub allow_downgrade: bool,
+    pub allow_other_signer: bool,
 }
 
 /// What a bundle asks for.
@@ -23,7 +33,8 @@ pub(super) struct Asks {
 
 /// Reads the bundles and deals out the grants, before anything is opened or changed.
 /// Errors: a bundle that cannot be read, one named twice, a grant nobody asks for, one given twice.
-pub fn plan(bundles: &[PathBuf], grants: &[GrantOffer]) -> anyhow::Result<Vec<Plan>> {
+pub fn plan(bundles: &[PathBuf], grants: &[GrantOffer], allowed: Allowed) -> anyhow::Result<Vec<Plan>> {
+    let Allowed { downgrade: allow_downgrade, other_signer: allow_other_signer } = allowed;
     let read = |source: &PathBuf| {
         let source = path::absolute(source).with_context(|| format!("bundle {}", source.display()))?;
         let asks = parts::asks(&source)?;
@@ -32,7 +43,8 @@ pub fn plan(bundles: &[PathBuf], grants: &[GrantOffer]) -> anyhow::Result<Vec<Pl
     let (sources, asks): (Vec<_>, Vec<_>) =
         bundles.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?.into_iter().unzip();
     let dealt = deal(&asks, grants)?;
-    Ok(sources.into_iter().zip(dealt).map(|(source, grants)| Plan { source, grants }).collect())
+    let plan = |(source, grants)| Plan { source, grants, allow_downgrade, allow_other_signer };
+    Ok(sources.into_iter().zip(dealt).map(plan).collect())
 }
 
 /// The grants of each bundle, in the bundles' order.

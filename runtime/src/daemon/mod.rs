@@ -19,13 +19,13 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     api::{self, Client, Closing, Router, wire},
     clock::Clock,
-    host::Host,
+    host::{Host, Installation},
     rules::Condition,
 };
 
 pub use crate::bundle::{GrantOffer, SignaturePolicy};
 pub use files::{Built, NewKey, Signed, Verified, build, inspect, new_key, public_key_to_trust, sign, verify};
-pub use grants::{Plan, plan};
+pub use grants::{Allowed, Plan, plan};
 pub use parts::{compile_component, now, parse_assumption, state_folder};
 pub use reach::{Reached, reach};
 
@@ -102,8 +102,15 @@ impl Daemon {
     /// Activates the bundles that have nothing pending, then installs what was planned, one bundle after the other. Errors: the first that cannot be; those before it stay.
     pub async fn install(&self, plans: &[Plan]) -> anyhow::Result<()> {
         self.host.activate_idle().await?;
-        for Plan { source, grants } in plans {
-            self.host.install(source, grants).await.with_context(|| format!("bundle {}", source.display()))?;
+        for Plan { source, grants, allow_downgrade, allow_other_signer } in plans {
+            let installation = Installation {
+                source: source.clone(),
+                grants: grants.clone(),
+                allow_downgrade: *allow_downgrade,
+                allow_other_signer: *allow_other_signer,
+                must_be_installed: false,
+            };
+            self.host.install(&installation).await.with_context(|| format!("bundle {}", source.display()))?;
         }
         Ok(())
     }

@@ -14,6 +14,9 @@ pub enum HostError {
     /// A bundle could not be read, checked or installed; nothing changed.
     #[error("{0}")]
     Bundle(String),
+    /// The version offered is older than the one installed; nothing changed.
+    #[error("{0}")]
+    Downgrade(String),
     #[error(transparent)]
     Refused(Refusal),
     /// No such bundle, task, or identifier; the message names it and what is near.

@@ -1,130 +1,165 @@
-//! Bundles come and go. Everything is checked before anything is kept; what is kept is one row, written in one commit.
+//! A version of a bundle takes the place of the one before, and goes back. Everything is checked before anything is kept;
+//! what is kept is one row, written in one commit with all that follows from it.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
-use tokio::sync::broadcast::{Receiver, error::RecvError};
-
-use super::{BundleView, Host, HostError, Installed, Uninstalled, kept_grants};
+use super::{
+    Host, HostError, Installation, Installed, kept_grants,
+    settle::{Settle, Standing},
+    trust::signed_by,
+};
 use crate::{
-    bundle::{self, Bundle, GrantOffer, Grants, Manifest, Offer},
-    rules::{BundleId, Happening, KindName, Pattern, What},
-    scheduler::Event,
-    store::{BundleRow, StoreError},
+    bundle::{self, Bundle, Grants, Manifest, Offer, TrustedKey, Verdict},
+    rules::{BundleId, Happening, What},
+    scheduler::InstalledBundle,
+    store::{BundleRow, StoreError, VersionRow},
 };
 
 impl Host {
-    /// Installs the bundle in `source` (a folder, its `idlewild.toml`, or a packed file) with what it is given of what it asks for. Atomic:
-    /// after an error everything is as before.
-    pub async fn install(&self, source: &Path, offered: &[GrantOffer]) -> Result<Installed, HostError> {
+    /// Installs a bundle (a folder, its `idlewild.toml`, or a packed file) with what it is given of what it asks for, or puts it
+    /// in place of the one of its id. Atomic: after an error everything is as before.
+    pub async fn install(&self, installation: &Installation) -> Result<Installed, HostError> {
+        let Installation { source, grants: offered, allow_downgrade, allow_other_signer, must_be_installed } =
+            installation;
         let _one_at_a_time = self.inner.installing.lock().await;
         let offer = bundle::read(source)?;
         let id = offer.manifest.id.clone();
-        let before = self.installed().await?;
-        let old = before.get(&id);
-        let verdict = self.check_signature(&offer, old)?;
-        let kept = old.map(|old| old.grants.clone()).unwrap_or_default();
-        let grants = bundle::bind(&offer.manifest, &kept, offered)?;
-        check_whole(&offer.manifest, &grants)?;
-        let installed = |changed| Installed {
-            bundle: id.clone(),
-            version: offer.manifest.version.clone(),
-            digest: offer.digest.clone(),
-            signature: verdict.clone(),
-            changed,
-        };
-        if old.is_some_and(|old| old.digest == offer.digest && old.grants == grants) {
-            self.keep_newer_signer(&offer.digest, &verdict)?;
-            return Ok(installed(false));
-        }
-        check_names(&offer.manifest, &before)?;
-        if let Err(error) = self.examine(&offer).await {
-            if old.is_none_or(|old| old.digest != offer.digest) {
-                self.forget(&offer.digest);
-            }
-            return Err(error);
-        }
-        self.keep(&offer)?;
-        self.keep_signer(&offer.digest, &verdict)?;
-        let bundle =
-            Arc::new(Bundle { manifest: offer.manifest.clone(), digest: offer.digest.clone(), grants: grants.clone() });
-        let row = self.row(&offer.manifest_text, &bundle)?;
-        let old_row = self.inner.mailbox.ask(|_, core| core.bundle_rows()).await?.into_iter().find(|row| row.id == id);
-        let mailbox = &self.inner.mailbox;
-        let put = |settled| {
-            let (row, bundle) = (row.clone(), bundle.clone());
-            mailbox.call(move |reply| Event::Install { row, bundle, settled, reply })
-        };
-        put(false).await?;
-        if let Err(message) = self.activate(&bundle).await {
-            self.undo_install(&bundle, old.zip(old_row)).await?;
-            return Err(HostError::Bundle(format!(
-                "bundle {id}: `activate` failed: {message}; nothing was installed, mend the bundle and install it again"
+        let old = self.standing(&id).await?;
+        if *must_be_installed && old.is_none() {
+            return Err(HostError::NotFound(format!(
+                "bundle {id} is not installed, so there is nothing to upgrade: install it with `idlewild install`"
             )));
         }
-        put(true).await?;
-        if let Some(old) = old.filter(|old| old.digest != bundle.digest) {
-            self.forget(&old.digest);
+        let previous = old.as_ref().filter(|_| !allow_other_signer);
+        let verdict = self.check_signature(&offer, previous.map(|old| &old.row.current))?;
+        let kept = old.as_ref().map(|old| old.bundle.grants.clone()).unwrap_or_default();
+        let grants = bundle::bind(&offer.manifest, &kept, offered)?;
+        if let Some(old) = old.as_ref().filter(|old| old.bundle.digest == offer.digest) {
+            return self.install_again(old, grants, verdict).await;
         }
-        Ok(installed(true))
+        if let Some(old) = old.as_ref().filter(|_| !allow_downgrade) {
+            check_order(&old.bundle.manifest, &offer.manifest)?;
+        }
+        check_names(&offer.manifest, &self.installed().await?)?;
+        let replaced = self.replace(old.as_ref(), &offer, grants, verdict).await;
+        if replaced.is_err() {
+            self.forget_unused(&offer.digest).await;
+        }
+        replaced
     }
 
-    /// Removes a bundle: cancels what it has pending, expires what it runs, waits for that, and drops its data.
-    pub async fn uninstall(&self, bundle: &BundleId) -> Result<Uninstalled, HostError> {
+    /// Goes back to the version before this one, with the grants of both as far as it asks for them. Going back twice goes
+    /// forth again. Atomic: after an error everything is as before.
+    pub async fn rollback(&self, bundle: &BundleId) -> Result<Installed, HostError> {
         let _one_at_a_time = self.inner.installing.lock().await;
-        let digest = self.installed().await?.get(bundle).map(|bundle| bundle.digest.clone());
-        let mut happenings = self.happenings();
-        let remove = |reply| Event::Uninstall { bundle: bundle.clone(), reply };
-        let removed = self.inner.mailbox.call(remove).await?;
-        self.wait_for_ends(bundle, &mut happenings).await?;
-        if let Some(digest) = digest {
-            self.forget(&digest);
-        }
-        self.inner.state.drop_data(bundle).map_err(|error| {
-            HostError::Store(format!("bundle {bundle} is uninstalled, but its data could not be removed: {error}"))
-        })?;
-        Ok(Uninstalled { bundle: bundle.clone(), cancelled: removed.cancelled, expired: removed.expired })
-    }
-
-    pub async fn bundles(&self) -> Result<Vec<BundleView>, HostError> {
-        let installed = self.installed().await?;
-        let loads = self.inner.mailbox.ask(|_, core| Ok(core.loads())).await?;
-        let view = |bundle: &Arc<Bundle>| {
-            let load = loads.get(bundle.id()).copied().unwrap_or_default();
-            BundleView {
-                bundle: bundle.id().clone(),
-                version: bundle.manifest.version.clone(),
-                digest: bundle.digest.clone(),
-                identifiers: bundle.manifest.permitted_identifiers.iter().map(Pattern::to_string).collect(),
-                grants: bundle.grants.clone(),
-                pending: load.pending,
-                running: load.running,
-            }
+        let old = self.known(bundle).await?;
+        let Some(previous) = old.row.previous.clone() else {
+            return Err(HostError::NotFound(format!(
+                "bundle {bundle} has no version before {} to go back to: `idlewild upgrade` leaves one",
+                old.bundle.manifest.version
+            )));
         };
-        Ok(installed.values().map(view).collect())
+        let restored = restore_version(bundle, &previous)?;
+        check_names(&restored.manifest, &self.installed().await?)?;
+        let digest = &restored.digest;
+        let component = self.inner.state.component(digest).map_err(|error| keep_error(bundle, &error))?;
+        let Some(component) = component else {
+            return Err(HostError::Store(format!(
+                "bundle {bundle}: the component of version {} is gone; install that version anew",
+                restored.manifest.version
+            )));
+        };
+        self.examine(&restored.manifest, digest, &component).await?;
+        let grants = merge(&restored, &old.bundle.grants)?;
+        let current = VersionRow { grants: kept_grants::write(&grants)?, installed_at: self.now(), ..previous };
+        let row = BundleRow { current, previous: Some(old.row.current.clone()), ..old.row.clone() };
+        let verdict = signed_by(&restored.manifest.id, &row.current)?.map_or(Verdict::Unsigned, Verdict::Signed);
+        self.put(Some(&old), Arc::new(Bundle { grants, ..restored }), row, verdict).await
     }
 
-    /// Lets every bundle that has nothing pending submit its first requests again. A host calls it once it can be reached.
-    pub async fn activate_idle(&self) -> Result<(), HostError> {
-        let _one_at_a_time = self.inner.installing.lock().await;
-        let loads = self.inner.mailbox.ask(|_, core| Ok(core.loads())).await?;
-        for (id, bundle) in self.installed().await? {
-            if loads.get(&id).is_none_or(|load| load.pending + load.running == 0)
-                && let Err(message) = self.activate(&bundle).await
-            {
-                tracing::warn!(bundle = %id, %message, "activate-failed");
-            }
+    /// The same digest once more: nothing, unless what it is given changed, or it has been signed since.
+    async fn install_again(&self, old: &Standing, grants: Grants, verdict: Verdict) -> Result<Installed, HostError> {
+        let signer = verdict.signer().map(TrustedKey::file).or_else(|| old.row.current.signer.clone());
+        let changed = old.bundle.grants != grants || old.row.current.signer != signer;
+        let bundle = Arc::new(Bundle { grants, ..(*old.bundle).clone() });
+        if changed {
+            let current = VersionRow { signer, ..old.row.current.clone() };
+            let signed = Standing { bundle: old.bundle.clone(), row: BundleRow { current, ..old.row.clone() } };
+            self.give(&signed, bundle.clone(), &[]).await?;
         }
-        Ok(())
+        Ok(installed(&bundle, verdict, old.row.enabled, changed, Some(old), 0))
     }
 
-    async fn examine(&self, offer: &Offer) -> Result<(), HostError> {
-        let Manifest { id, version, .. } = &offer.manifest;
-        let compiles = !self.inner.engine.is_compiled(&offer.digest);
+    async fn replace(
+        &self,
+        old: Option<&Standing>,
+        offer: &Offer,
+        grants: Grants,
+        verdict: Verdict,
+    ) -> Result<Installed, HostError> {
+        let Offer { manifest, manifest_text, component, digest, signature: _ } = offer;
+        self.examine(manifest, digest, component).await?;
+        let kept = self.inner.state.keep_component(digest, component);
+        kept.map_err(|error| keep_error(&manifest.id, &error))?;
+        let current = VersionRow {
+            digest: digest.clone(),
+            manifest: manifest_text.clone(),
+            grants: kept_grants::write(&grants)?,
+            installed_at: self.now(),
+            signer: verdict.signer().map(TrustedKey::file),
+        };
+        let row = BundleRow {
+            id: manifest.id.clone(),
+            current,
+            enabled: old.is_none_or(|old| old.row.enabled),
+            previous: old.map(|old| old.row.current.clone()),
+        };
+        let bundle = Bundle { manifest: manifest.clone(), digest: digest.clone(), grants };
+        let put = self.put(old, Arc::new(bundle), row, verdict).await;
+        if put.is_err() && old.is_none() {
+            self.drop_data_unless_kept(&manifest.id).await;
+        }
+        put
+    }
+
+    /// Puts a version in place of the one that stands, and forgets the component that no row names any more.
+    async fn put(
+        &self,
+        old: Option<&Standing>,
+        bundle: Arc<Bundle>,
+        row: BundleRow,
+        verdict: Verdict,
+    ) -> Result<Installed, HostError> {
+        let otherwise = match old {
+            Some(old) => format!("version {} stays, with all that was pending", old.bundle.manifest.version),
+            None => "nothing was installed, mend the bundle and install it again".to_owned(),
+        };
+        let enabled = row.enabled;
+        let (id, version) = (bundle.id().clone(), bundle.manifest.version.clone());
+        let changed = self
+            .settle(Settle {
+                row,
+                bundle: bundle.clone(),
+                activate: true,
+                otherwise,
+                expire_running: false,
+                what: What::BundleInstalled { bundle: id, version },
+            })
+            .await?;
+        if let Some(dropped) = old.and_then(|old| old.row.previous.as_ref()) {
+            self.forget_unused(&dropped.digest).await;
+        }
+        Ok(installed(&bundle, verdict, enabled, true, old, changed.cancelled))
+    }
+
+    async fn examine(&self, manifest: &Manifest, digest: &str, component: &[u8]) -> Result<(), HostError> {
+        let Manifest { id, version, .. } = manifest;
+        let compiles = !self.inner.engine.is_compiled(digest);
         if compiles {
-            let bytes = offer.component.len() as u64;
+            let bytes = component.len() as u64;
             self.tell(What::Compiling { bundle: id.clone(), version: version.clone(), bytes });
         }
-        let examined = self.inner.engine.examine(&offer.digest, &offer.component).await;
+        let examined = self.inner.engine.examine(digest, component).await;
         if compiles {
             let (bundle, version) = (id.clone(), version.clone());
             self.tell(match &examined {
@@ -133,98 +168,67 @@ impl Host {
             });
         }
         let registered = examined.map_err(|error| HostError::component(id, error))?;
-        Ok(bundle::check_registration(&offer.manifest, &registered)?)
+        Ok(bundle::check_registration(manifest, &registered)?)
     }
 
     /// Tells of what no commit makes true.
     fn tell(&self, what: What) {
         // Nobody may be watching.
-        let _ = self.inner.happenings.send(Arc::new(Happening { at: self.inner.clock.now().wall, what }));
-    }
-
-    pub(super) async fn installed(&self) -> Result<BTreeMap<BundleId, Arc<Bundle>>, HostError> {
-        Ok(self.inner.mailbox.ask(|_, core| Ok(core.bundles())).await?)
-    }
-
-    async fn activate(&self, bundle: &Arc<Bundle>) -> Result<(), String> {
-        let allowance = self.inner.policy.allowance(KindName::AppRefresh, bundle.manifest.memory);
-        self.inner.engine.activate(bundle.clone(), allowance, Arc::new(self.inner.mailbox.clone())).await
-    }
-
-    fn keep(&self, offer: &Offer) -> Result<(), HostError> {
-        self.inner
-            .state
-            .keep_component(&offer.digest, &offer.component)
-            .map_err(|error| HostError::Store(format!("cannot keep the component of {}: {error}", offer.manifest.id)))
-    }
-
-    /// A component too many costs some disk; the next start finds it.
-    fn forget(&self, digest: &str) {
-        if let Err(error) = self.inner.state.forget_component(digest) {
-            tracing::warn!(%digest, %error, "component-not-removed");
-        }
-    }
-
-    async fn undo_install(
-        &self,
-        bundle: &Arc<Bundle>,
-        old: Option<(&Arc<Bundle>, BundleRow)>,
-    ) -> Result<(), HostError> {
-        let mailbox = &self.inner.mailbox;
-        let same_component = old.as_ref().is_some_and(|(old, _)| old.digest == bundle.digest);
-        match old {
-            Some((old, row)) => {
-                let bundle = old.clone();
-                mailbox.call(|reply| Event::Install { row, bundle, settled: false, reply }).await?;
-            }
-            None => {
-                let bundle = bundle.id().clone();
-                mailbox.call(|reply| Event::Uninstall { bundle, reply }).await?;
-            }
-        }
-        if !same_component {
-            self.forget(&bundle.digest);
-        }
-        Ok(())
-    }
-
-    fn row(&self, manifest_text: &str, bundle: &Bundle) -> Result<BundleRow, HostError> {
-        Ok(BundleRow {
-            id: bundle.id().clone(),
-            digest: bundle.digest.clone(),
-            manifest: manifest_text.to_owned(),
-            grants: kept_grants::write(&bundle.grants)?,
-            installed_at: self.inner.clock.now().wall,
-        })
-    }
-
-    async fn wait_for_ends(
-        &self,
-        bundle: &BundleId,
-        happenings: &mut Receiver<Arc<Happening>>,
-    ) -> Result<(), HostError> {
-        loop {
-            let loads = self.inner.mailbox.ask(|_, core| Ok(core.loads())).await?;
-            if loads.get(bundle).is_none_or(|load| load.running == 0) {
-                return Ok(());
-            }
-            loop {
-                match happenings.recv().await {
-                    Ok(happening) if matches!(happening.what, What::Ended { .. }) => break,
-                    Ok(_) => {}
-                    Err(RecvError::Lagged(_)) => break,
-                    Err(RecvError::Closed) => return Err(HostError::Stopping),
-                }
-            }
-        }
+        let _ = self.inner.happenings.send(Arc::new(Happening { at: self.now(), what }));
     }
 }
 
-/// A bundle that lacks what it asks for cannot do its work.
-fn check_whole(manifest: &Manifest, grants: &Grants) -> Result<(), HostError> {
-    match grants.missing(manifest).first() {
-        Some(ask) => Err(HostError::Bundle(format!("{} asks {ask}; give it with {}", manifest.id, ask.option()))),
-        None => Ok(()),
+fn installed(
+    bundle: &Bundle,
+    signature: Verdict,
+    enabled: bool,
+    changed: bool,
+    old: Option<&Standing>,
+    cancelled: u64,
+) -> Installed {
+    Installed {
+        bundle: bundle.id().clone(),
+        version: bundle.manifest.version.clone(),
+        digest: bundle.digest.clone(),
+        signature,
+        changed,
+        before: old.filter(|old| old.bundle.digest != bundle.digest).map(|old| old.bundle.manifest.version.clone()),
+        enabled,
+        missing: super::missing(bundle),
+        cancelled,
+    }
+}
+
+fn keep_error(bundle: &BundleId, error: &std::io::Error) -> HostError {
+    HostError::Store(format!("cannot keep the component of {bundle}: {error}"))
+}
+
+/// What a version that comes back is given: what its operator gives the bundle now, and what it had before beyond that.
+fn merge(restored: &Bundle, now: &Grants) -> Result<Grants, HostError> {
+    let manifest = &restored.manifest;
+    let Grants { directories, http, config, secrets } = now.still_asked(manifest);
+    let mut merged = restored.grants.still_asked(manifest);
+    merged.directories.retain(|grant| directories.iter().all(|given| given.name != grant.name));
+    merged.http.retain(|grant| http.iter().all(|given| given.origin != grant.origin));
+    merged.secrets.retain(|grant| secrets.iter().all(|given| given.name != grant.name));
+    merged.directories.extend(directories);
+    merged.http.extend(http);
+    merged.config.extend(config);
+    merged.secrets.extend(secrets);
+    Ok(bundle::bind(manifest, &merged, &[])?)
+}
+
+/// An older version may not take a newer one's place by mistake.
+fn check_order(old: &Manifest, new: &Manifest) -> Result<(), HostError> {
+    match new.compare_version(old) {
+        Ordering::Less => Err(HostError::Downgrade(format!(
+            "bundle {id}: version {} is older than {}, which is installed; install it all the same with \
+             --allow-downgrade, or go back to the version before with `idlewild rollback {id}`",
+            new.version,
+            old.version,
+            id = new.id,
+        ))),
+        Ordering::Equal | Ordering::Greater => Ok(()),
     }
 }
 
@@ -245,9 +249,19 @@ fn check_names(manifest: &Manifest, installed: &BTreeMap<BundleId, Arc<Bundle>>)
 }
 
 /// An installed bundle, from its row. Errors: the row is not one this version could have written.
-pub(super) fn restore(row: BundleRow) -> Result<Arc<Bundle>, StoreError> {
-    let damaged = |what: String| StoreError::Unavailable(format!("the installed bundle {} is damaged: {what}", row.id));
-    let manifest = Manifest::parse(&row.manifest).map_err(|error| damaged(error.to_string()))?;
-    let grants = kept_grants::read(&row.grants).map_err(damaged)?;
-    Ok(Arc::new(Bundle { manifest, digest: row.digest, grants }))
+pub(super) fn restore(row: &BundleRow) -> Result<InstalledBundle, StoreError> {
+    let bundle = Arc::new(restore_version(&row.id, &row.current)?);
+    Ok(InstalledBundle { bundle, enabled: row.enabled })
+}
+
+fn restore_version(id: &BundleId, version: &VersionRow) -> Result<Bundle, StoreError> {
+    let damaged = |what: String| StoreError::Unavailable(format!("the installed bundle {id} is damaged: {what}"));
+    let manifest = Manifest::parse(&version.manifest).map_err(|error| damaged(error.to_string()))?;
+    let grants = kept_grants::read(&version.grants).map_err(damaged)?;
+    Ok(Bundle { manifest, digest: version.digest.clone(), grants })
+}
+
+/// A version's number, for people; none when its manifest cannot be read.
+pub(super) fn version_of(version: &VersionRow) -> Option<String> {
+    Manifest::parse(&version.manifest).ok().map(|manifest| manifest.version)
 }

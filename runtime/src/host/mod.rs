@@ -1,11 +1,13 @@
 //! `Host`, the one door for every surface: whatever a person or program may ask of a host goes through here.
 
+mod bundles;
 mod error;
 mod install;
 mod kept_grants;
+mod settle;
 mod trust;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::{Mutex, broadcast};
 
@@ -16,11 +18,11 @@ pub use crate::bundle::{
     Verdict,
 };
 pub use crate::rules::{
-    Conditions, Happening, Policy, Refusal, RefusalCode, Request, RequestRecord, Submission, TaskFilter, TaskRecord,
-    Waiting, What, Why,
+    BundleState, Conditions, Gate, Happening, Missing, Policy, Refusal, RefusalCode, Request, RequestRecord,
+    Submission, TaskFilter, TaskRecord, Waiting, What, Why,
 };
 use crate::{
-    bundle::StateFolder,
+    bundle::{Bundle, StateFolder},
     clock::Clock,
     conditions::Observer,
     engine::Engine,
@@ -33,7 +35,21 @@ use crate::{
 /// How many happenings a slow watcher may fall behind before it loses the oldest.
 const HAPPENINGS_KEPT: usize = 4_096;
 
-/// The answer to an installation.
+/// A bundle to install.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Installation {
+    /// A folder, or its `idlewild.toml`.
+    pub source: PathBuf,
+    pub grants: Vec<GrantOffer>,
+    /// Whether an older version may take a newer one's place.
+    pub allow_downgrade: bool,
+    /// Whether it may come from another signer than what it replaces, or from none.
+    pub allow_other_signer: bool,
+    /// Whether it is an error that none of its id is installed.
+    pub must_be_installed: bool,
+}
+
+/// The answer to an installation, an upgrade or a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
     pub bundle: BundleId,
@@ -43,6 +59,13 @@ pub struct Installed {
     pub signature: Verdict,
     /// False when the same digest with the same grants was installed already.
     pub changed: bool,
+    /// The version whose place it took, if it took one's.
+    pub before: Option<String>,
+    pub enabled: bool,
+    /// What it asks for and waits for.
+    pub missing: Vec<Missing>,
+    /// Pending requests that were cancelled, because it no longer permits them.
+    pub cancelled: u64,
 }
 
 /// An installed bundle as people see it.
@@ -50,11 +73,61 @@ pub struct Installed {
 pub struct BundleView {
     pub bundle: BundleId,
     pub version: String,
+    /// The version that a rollback goes to.
+    pub previous: Option<String>,
     pub digest: String,
+    /// The key that signed it.
+    pub signer: Option<String>,
     pub identifiers: Vec<String>,
     pub grants: Grants,
+    pub enabled: bool,
+    /// What it asks for and was not given.
+    pub missing: Vec<Missing>,
     pub pending: u64,
     pub running: u64,
+}
+
+/// An installed bundle, with what takes longer to find out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleDetail {
+    pub view: BundleView,
+    /// All it asks for.
+    pub asks: Vec<Asked>,
+    /// The length of all files in its `/data`; none when that cannot be counted.
+    pub data_bytes: Option<u64>,
+}
+
+/// Something a bundle asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub name: String,
+    /// As it stands behind "it asks".
+    pub ask: String,
+    /// What gives it, as an option of the command line.
+    pub option: String,
+    pub granted: bool,
+}
+
+/// The answer to enabling or disabling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switched {
+    pub bundle: BundleId,
+    pub enabled: bool,
+    /// False when it was so already.
+    pub changed: bool,
+    /// What it asks for and waits for.
+    pub missing: Vec<Missing>,
+    /// Running tasks that were asked to stop.
+    pub expired: u64,
+    /// Tasks of it that run.
+    pub running: u64,
+}
+
+/// The answer to a change of grants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    pub changed: bool,
+    pub detail: BundleDetail,
 }
 
 /// The answer to an uninstallation.
@@ -65,6 +138,8 @@ pub struct Uninstalled {
     pub cancelled: u64,
     /// Running tasks that were expired.
     pub expired: u64,
+    /// Whether its data waits for it to be installed again.
+    pub kept_data: bool,
 }
 
 /// What a host is made of. Every port may be an embedder's own.
@@ -104,7 +179,8 @@ impl Host {
     pub async fn start(parts: Parts) -> Result<Host, HostError> {
         let Parts { state, clock, engine, observer, mut store, policy, launching } = parts;
         let policy = Policy { slots: policy.slots.min(engine.slots()), ..policy };
-        let bundles = store.bundles()?.into_iter().map(install::restore).collect::<Result<_, _>>()?;
+        settle::sweep(&state, &mut store)?;
+        let bundles = store.bundles()?.iter().map(install::restore).collect::<Result<_, _>>()?;
         let mailbox = Mailbox::new(clock.clone());
         let (happenings, first) = broadcast::channel(HAPPENINGS_KEPT);
         let tell = happenings.clone();
@@ -238,6 +314,25 @@ impl Host {
         let _ = self.inner.mailbox.call(|reply| Event::Drain { reply }).await;
         self.inner.scheduler.lock().unwrap_or_else(std::sync::PoisonError::into_inner).stop();
     }
+}
+
+/// All that a bundle asks for.
+fn asked(bundle: &Bundle) -> Vec<Asked> {
+    let missing = bundle.grants.missing(&bundle.manifest);
+    let asks = bundle.manifest.asks().into_iter();
+    asks.map(|ask| Asked {
+        name: ask.name(),
+        ask: ask.to_string(),
+        option: ask.option(),
+        granted: !missing.contains(&ask),
+    })
+    .collect()
+}
+
+/// What a bundle asks for and was not given.
+fn missing(bundle: &Bundle) -> Vec<Missing> {
+    let lacking = asked(bundle).into_iter().filter(|asked| !asked.granted);
+    lacking.map(|Asked { ask, option, .. }| Missing { ask, option }).collect()
 }
 
 /// The identifier of a bundle that this one may have been meant to be. The bundle's own part, which all have in common, says

@@ -1,11 +1,10 @@
 //! Whom the operator trusts to sign bundles, and what an installation makes of a signature.
 
-use std::sync::Arc;
-
-use super::{Host, HostError};
+use super::{Host, HostError, settle::Standing};
 use crate::{
-    bundle::{self, Bundle, Grants, Inspection, Offer, PublicKey, SignaturePolicy, Trust, TrustedKey, Verdict},
+    bundle::{self, Grants, Inspection, Offer, PublicKey, SignaturePolicy, Trust, TrustedKey, Verdict},
     rules::BundleId,
+    store::VersionRow,
 };
 
 /// An installed bundle, told of in full.
@@ -44,10 +43,8 @@ impl Host {
 
     /// All that is known of an installed bundle.
     pub async fn inspect(&self, id: &BundleId) -> Result<InstalledInspection, HostError> {
-        let bundle = self.installed().await?.remove(id);
-        let bundle = bundle.ok_or_else(|| {
-            HostError::NotFound(format!("no bundle {id} is installed: `idlewild bundles` lists those that are"))
-        })?;
+        let Standing { bundle, row } = self.known(id).await?;
+        let signer = signed_by(id, &row.current)?;
         let state = self.inner.state.clone();
         // A large component takes a while to read.
         let inspecting = tokio::task::spawn_blocking(move || {
@@ -55,7 +52,6 @@ impl Host {
             let component = state.component(&bundle.digest).map_err(lost)?.ok_or_else(|| {
                 HostError::Store(format!("the component of {} is gone; install it again", bundle.id()))
             })?;
-            let signer = state.signer(&bundle.digest).map_err(lost)?;
             Ok(InstalledInspection {
                 inspection: bundle::inspect_installed(&bundle, &component, signer.as_ref()),
                 grants: bundle.grants.clone(),
@@ -67,27 +63,17 @@ impl Host {
 
     /// Before anything of an offer is compiled: whether its signature is what the operator asks for, and the installed
     /// version's signer signed this one too.
-    pub(super) fn check_signature(&self, offer: &Offer, old: Option<&Arc<Bundle>>) -> Result<Verdict, HostError> {
+    pub(super) fn check_signature(&self, offer: &Offer, old: Option<&VersionRow>) -> Result<Verdict, HostError> {
         let previous = match old {
-            Some(old) => self.inner.state.signer(&old.digest).map_err(|error| {
-                HostError::Store(format!("who signed the installed {} cannot be read: {error}", old.id()))
-            })?,
+            Some(old) => signed_by(&offer.manifest.id, old)?,
             None => None,
         };
         Ok(bundle::check_signature(offer, &self.inner.state.trust()?, previous.as_ref())?)
     }
+}
 
-    /// Keeps who signed a bundle, for the version that will replace it.
-    pub(super) fn keep_signer(&self, digest: &str, verdict: &Verdict) -> Result<(), HostError> {
-        let kept = self.inner.state.keep_signer(digest, verdict.signer());
-        kept.map_err(|error| HostError::Store(format!("who signed the bundle cannot be kept: {error}")))
-    }
-
-    /// The same for a bundle that was installed before: it may have been signed since, and never gets less.
-    pub(super) fn keep_newer_signer(&self, digest: &str, verdict: &Verdict) -> Result<(), HostError> {
-        match verdict.signer() {
-            Some(_) => self.keep_signer(digest, verdict),
-            None => Ok(()),
-        }
-    }
+/// Who signed a version, as its row says. Errors: the row is not one this program could have written.
+pub(super) fn signed_by(id: &BundleId, version: &VersionRow) -> Result<Option<TrustedKey>, HostError> {
+    let damaged = |error| HostError::Store(format!("who signed the installed {id} cannot be read: {error}"));
+    version.signer.as_deref().map(TrustedKey::parse).transpose().map_err(damaged)
 }

@@ -46,7 +46,7 @@ impl Lanes {
         let mut open: Vec<(&Lane, u64)> = self
             .last_served
             .iter()
-            .filter(|(lane, _)| lane_reasons(world.conditions, lane).next().is_none())
+            .filter(|(lane, _)| is_open(world, lane))
             .map(|(lane, served)| (lane, *served))
             .collect();
         open.sort_by_key(|(lane, served)| (lane.kind != KindName::AppRefresh, *served));

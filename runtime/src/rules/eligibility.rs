@@ -1,5 +1,7 @@
 //! Why a request is not running now. No reasons means eligible: the predicate that decides is the one that explains.
 
+use std::collections::BTreeMap;
+
 use super::{records::*, words::*};
 
 words! {
@@ -36,10 +38,58 @@ pub struct Holds<'a> {
     pub behind: Option<RequestId>,
 }
 
+/// Something a bundle asks for and was not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// As it stands behind "it asks": `to read the folder `gallery``.
+    pub ask: String,
+    /// What gives it, as an option of the command line.
+    pub option: String,
+}
+
+/// Whether anything of a bundle may be launched; closed, it closes all the bundle's lanes at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// A person may disable a bundle.
+    pub enabled: bool,
+    pub missing: Vec<Missing>,
+    /// Whether the bundle is just being changed.
+    pub changing: bool,
+}
+
+words! {
+    /// What people see of a bundle's gate.
+    BundleState {
+        Enabled = "enabled",
+        Disabled = "disabled",
+        /// It asks for something that nobody gave it.
+        WaitingForGrants = "waiting-for-grants",
+    }
+}
+
+impl Gate {
+    /// A disabled bundle is disabled, whatever it lacks.
+    pub fn state(&self) -> BundleState {
+        let Gate { enabled, missing, changing: _ } = self;
+        match (enabled, missing.is_empty()) {
+            (false, _) => BundleState::Disabled,
+            (true, false) => BundleState::WaitingForGrants,
+            (true, true) => BundleState::Enabled,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        let Gate { enabled, missing, changing } = self;
+        *enabled && missing.is_empty() && !changing
+    }
+}
+
 /// What the machine and the host are like, as the predicate sees them.
 #[derive(Debug, Clone, Copy)]
 pub struct World<'a> {
     pub conditions: &'a Conditions,
+    /// The bundles whose gates are closed.
+    pub closed: &'a BTreeMap<BundleId, Gate>,
     pub launching: bool,
     pub slots: usize,
     pub running: usize,
@@ -68,9 +118,24 @@ pub fn reasons(now: Now, world: World<'_>, lane: &Lane, holds: Holds<'_>) -> Vec
     if let Some(at) = holds.earliest_begin.filter(|floor| *floor > now.wall) {
         reasons.push(Reason::EarliestBegin { at });
     }
+    reasons.extend(bundle_reasons(world, &lane.bundle));
     reasons.extend(lane_reasons(world.conditions, lane));
     reasons.extend(host_reasons(world));
     reasons
+}
+
+/// What keeps anything of the bundle from being launched.
+fn bundle_reasons(world: World<'_>, bundle: &BundleId) -> Vec<Reason> {
+    let Some(Gate { enabled, missing, changing }) = world.closed.get(bundle) else { return Vec::new() };
+    let disabled = (!enabled).then(|| Reason::BundleDisabled { bundle: bundle.clone() });
+    let lacks = |missing: &Missing| Reason::NotGranted { bundle: bundle.clone(), missing: missing.clone() };
+    let changing = changing.then(|| Reason::BundleChanging { bundle: bundle.clone() });
+    disabled.into_iter().chain(missing.iter().map(lacks)).chain(changing).collect()
+}
+
+/// Whether neither the lane's bundle nor the machine keeps it from being served.
+pub fn is_open(world: World<'_>, lane: &Lane) -> bool {
+    !world.closed.contains_key(&lane.bundle) && lane_reasons(world.conditions, lane).next().is_none()
 }
 
 /// The conditions the lane needs and lacks.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::words::*;
+use super::{eligibility::Missing, words::*};
 
 words! {
     /// Who or what cancelled a request.
@@ -64,6 +64,12 @@ pub enum Reason {
     Behind { request: RequestId },
     /// The machine lacks something the request needs.
     Lacks { condition: Condition, since: Timestamp, source: String },
+    /// A person disabled its bundle.
+    BundleDisabled { bundle: BundleId },
+    /// Its bundle asks for something that nobody gave it.
+    NotGranted { bundle: BundleId, missing: Missing },
+    /// Its bundle is being installed anew, enabled or granted something; that takes a moment.
+    BundleChanging { bundle: BundleId },
     /// As many tasks run as the host has slots.
     NoSlot { slots: usize },
     /// The host is stopping, or was opened only to be asked.
@@ -80,6 +86,9 @@ impl Reason {
             Reason::Lacks { condition: Condition::Network, .. } => "no-network",
             Reason::Lacks { condition: Condition::ExternalPower, .. } => "no-external-power",
             Reason::Lacks { condition: Condition::Idle, .. } => "not-idle",
+            Reason::BundleDisabled { .. } => "bundle-disabled",
+            Reason::NotGranted { .. } => "not-granted",
+            Reason::BundleChanging { .. } => "bundle-changing",
             Reason::NoSlot { .. } => "no-slot",
             Reason::NotLaunching => "not-launching",
         }
@@ -102,6 +111,11 @@ impl fmt::Display for Reason {
                 };
                 write!(f, "{lack} (since {since:.0}, {source})")
             }
+            Reason::BundleDisabled { bundle } => write!(f, "its bundle {bundle} is disabled"),
+            Reason::NotGranted { bundle, missing: Missing { ask, option: _ } } => {
+                write!(f, "its bundle {bundle} asks {ask}, which is not granted")
+            }
+            Reason::BundleChanging { bundle } => write!(f, "its bundle {bundle} is being changed"),
             Reason::NoSlot { slots } => write!(f, "all {slots} slots are taken"),
             Reason::NotLaunching => f.write_str("this host launches nothing now"),
         }
@@ -168,6 +182,18 @@ pub enum What {
     },
     BundleUninstalled {
         bundle: BundleId,
+    },
+    BundleEnabled {
+        bundle: BundleId,
+    },
+    BundleDisabled {
+        bundle: BundleId,
+    },
+    /// What a bundle was given changed.
+    GrantsChanged {
+        bundle: BundleId,
+        /// What it asks for and still lacks.
+        missing: Vec<Missing>,
     },
     Submitted {
         bundle: BundleId,

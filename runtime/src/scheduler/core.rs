@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
-    event::{Event, Loads, Question, Reply, SchedulerError},
+    event::{Event, InstalledBundle, Loads, Question, Reply, SchedulerError},
     ledger::Ledger,
+    staging::Staging,
 };
 use crate::{
     bundle::Bundle,
@@ -38,7 +39,7 @@ pub struct Parts {
     pub engine: Arc<dyn Engine>,
     pub services: Arc<dyn Services>,
     /// Every installed bundle.
-    pub bundles: Vec<Arc<Bundle>>,
+    pub bundles: Vec<InstalledBundle>,
     /// False opens the store for questions and submissions only.
     pub launching: bool,
     pub tell: Tell,
@@ -52,7 +53,12 @@ pub struct Core {
     engine: Arc<dyn Engine>,
     services: Arc<dyn Services>,
     pub(super) bundles: BTreeMap<BundleId, Installed>,
+    /// Those of which nothing may be launched, and why.
+    pub(super) closed: BTreeMap<BundleId, Gate>,
+    pub(super) staging: Option<Staging>,
     pub(super) running: BTreeMap<TaskId, Running>,
+    /// The digests that running tasks were launched from.
+    digests: BTreeMap<TaskId, String>,
     pub(super) lanes: Lanes,
     /// Pending requests that were never launched, by bundle and kind.
     pub(super) pending: BTreeMap<(BundleId, KindName), u64>,
@@ -84,17 +90,18 @@ pub struct Core {
 pub(super) struct Installed {
     pub(super) bundle: Arc<Bundle>,
     pub(super) permits: Permits,
+    pub(super) enabled: bool,
 }
 
 impl Installed {
-    pub(super) fn new(bundle: Arc<Bundle>) -> Installed {
+    pub(super) fn new(bundle: Arc<Bundle>, enabled: bool) -> Installed {
         let manifest = &bundle.manifest;
         let permits = Permits {
             modes: manifest.background_modes.clone(),
             identifiers: manifest.permitted_identifiers.clone(),
             memory: manifest.memory,
         };
-        Installed { bundle, permits }
+        Installed { bundle, permits, enabled }
     }
 }
 
@@ -114,8 +121,8 @@ pub(super) struct Work {
     pub(super) forgotten: Vec<TaskId>,
     /// Whether tasks of more than one bundle may be forgotten.
     pub(super) recount_history: bool,
-    /// The bundles as they were before this step, if it changes them.
-    pub(super) bundles_before: Option<BTreeMap<BundleId, Installed>>,
+    /// The bundles and their gates as they were before this step, if it changes them.
+    bundles_before: Option<(BTreeMap<BundleId, Installed>, BTreeMap<BundleId, Gate>)>,
     launches: Vec<Launch>,
     pub(super) expirations: Vec<(TaskId, Expiring)>,
     answers: Vec<Answer>,
@@ -125,6 +132,11 @@ pub(super) struct Work {
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 impl Work {
+    /// Must be called before a step changes the bundles, so that they can be put back.
+    pub(super) fn remember_bundles(&mut self, core: &Core) {
+        self.bundles_before.get_or_insert_with(|| (core.bundles.clone(), core.closed.clone()));
+    }
+
     /// Gives `answer` once the step is durable, or the error that kept it from being so.
     pub(super) fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, answer: Result<T, SchedulerError>) {
         self.answers.push(Box::new(move |committed| {
@@ -144,7 +156,9 @@ impl Core {
     /// Takes up what the store holds; tasks that ran when the host died are interrupted, and their requests come back.
     pub fn new(now: Now, parts: Parts) -> Result<Core, StoreError> {
         let Parts { policy, store, observer, engine, services, bundles, launching, tell, forget } = parts;
-        let bundles = bundles.into_iter().map(|bundle| (bundle.manifest.id.clone(), Installed::new(bundle))).collect();
+        let ids: Vec<BundleId> = bundles.iter().map(|installed| installed.bundle.id().clone()).collect();
+        let installed = |InstalledBundle { bundle, enabled }| (bundle.id().clone(), Installed::new(bundle, enabled));
+        let bundles = bundles.into_iter().map(installed).collect();
         let mut core = Core {
             policy,
             store,
@@ -152,7 +166,10 @@ impl Core {
             engine,
             services,
             bundles,
+            closed: BTreeMap::new(),
+            staging: None,
             running: BTreeMap::new(),
+            digests: BTreeMap::new(),
             lanes: Lanes::default(),
             pending: BTreeMap::new(),
             history: BTreeMap::new(),
@@ -171,6 +188,7 @@ impl Core {
             tell,
             forget,
         };
+        ids.iter().for_each(|id| core.set_gate(id));
         core.recover(now)?;
         core.reload()?;
         Ok(core)
@@ -224,8 +242,9 @@ impl Core {
                         running.fuel_spent = true;
                     }
                 }
-                if let Some(bundles) = bundles_before {
+                if let Some((bundles, closed)) = bundles_before {
                     self.bundles = bundles;
+                    self.closed = closed;
                 }
                 self.retry_at = Some(now.uptime + RETRY_AFTER);
                 self.stale = self.reload().is_err();
@@ -298,10 +317,11 @@ impl Core {
         self.tell_waiting(now, work)
     }
 
-    fn take(&mut self, now: Now, event: Event, work: &mut Work) -> Result<(), StoreError> {
+    pub(super) fn take(&mut self, now: Now, event: Event, work: &mut Work) -> Result<(), StoreError> {
+        let Some(event) = self.hold(event) else { return Ok(()) };
         match event {
             Event::Submit { bundle, request, reply } => {
-                let answer = self.submit(now, bundle, request, work);
+                let answer = self.submit(now, bundle, request, None, work);
                 return pass_on(work, reply, answer);
             }
             Event::Cancel { bundle, identifier, cause, reply } => {
@@ -319,13 +339,34 @@ impl Core {
                 let answer = self.save_checkpoint(task, checkpoint, work);
                 work.answer(reply, answer);
             }
-            Event::Install { row, bundle, settled, reply } => {
-                let answer = self.install(now, &row, bundle, settled, work);
+            Event::Stage { bundle, reply } => {
+                let answer = self.stage(now, bundle, work);
                 return pass_on(work, reply, answer);
             }
-            Event::Uninstall { bundle, reply } => {
-                let answer = self.uninstall(now, &bundle, work);
+            Event::RehearseSubmit { bundle, request, reply } => {
+                let answer = self.rehearse_submit(now, &bundle, request);
                 return pass_on(work, reply, answer);
+            }
+            Event::RehearseCancel { bundle, identifier, reply } => {
+                let answer = self.rehearse_cancel(&bundle, identifier);
+                return pass_on(work, reply, answer);
+            }
+            Event::Abandon => return self.abandon(now, work),
+            Event::Change { change, reply } => {
+                let answer = self.change(now, change, work);
+                return pass_on(work, reply, answer);
+            }
+            Event::Apply { bundle, reply } => {
+                let answer = self.apply(now, &bundle, work);
+                return pass_on(work, reply, answer);
+            }
+            Event::Uninstall { bundle, keep_data, reply } => {
+                let answer = self.uninstall(now, &bundle, keep_data, work);
+                return pass_on(work, reply, answer);
+            }
+            Event::DropKeptData { bundle, reply } => {
+                work.ledger.write_all(store::drop_kept_data(&bundle));
+                work.answer(reply, Ok(()));
             }
             Event::StateCondition { condition, holds, reply } => {
                 let before = self.observer.current().clone();
@@ -365,7 +406,8 @@ impl Core {
 
     /// Whether something that waits ready or runs depends on conditions: only then they are worth a look.
     fn stands_on_conditions(&self) -> bool {
-        let waiting = self.launching && self.lanes.iter().any(|lane| needed(lane).next().is_some());
+        let depends = |lane: &Lane| !self.closed.contains_key(&lane.bundle) && needed(lane).next().is_some();
+        let waiting = self.launching && self.lanes.iter().any(depends);
         waiting || self.running.values().any(|running| needed(&running.lane).next().is_some())
     }
 
@@ -438,6 +480,7 @@ impl Core {
     fn launch(&mut self, now: Now, stored: StoredRequest, work: &mut Work) {
         let Some(installed) = self.bundles.get(&stored.record.bundle) else { return };
         let lane = lane_of(&stored.record);
+        let digest = installed.bundle.digest.clone();
         work.ledger.restage(&stored, Stage::Launched);
         let RequestRecord { id, bundle, request, attempt, .. } = stored.record;
         let task = self.store.new_task_id();
@@ -475,6 +518,7 @@ impl Core {
             self.uncount(&bundle, kind);
         }
         self.lanes.serve(&lane);
+        self.digests.insert(task, digest);
         // A request that was launched before may be followed by a newer one; one launched for the first time is not:
         // the newer would have replaced it.
         let followed = attempt > 1;
@@ -499,6 +543,7 @@ impl Core {
     pub(super) fn world(&self) -> World<'_> {
         World {
             conditions: self.observer.current(),
+            closed: &self.closed,
             launching: self.launching,
             slots: self.policy.slots,
             running: self.running.len(),
@@ -525,6 +570,12 @@ impl Core {
             loads.entry(running.lane.bundle.clone()).or_default().running += 1;
         }
         loads
+    }
+
+    /// The digests that running tasks were launched from.
+    pub fn running_digests(&mut self) -> BTreeSet<String> {
+        self.digests.retain(|task, _| self.running.contains_key(task));
+        self.digests.values().cloned().collect()
     }
 
     /// Reads from the store what the step keeps in memory about it.
@@ -556,13 +607,20 @@ impl Core {
         }
     }
 
-    /// Whether nothing runs and nothing waits for anything but a later date. What runs after another, or stands behind
-    /// it, waits for that one's date.
+    /// Whether nothing runs and nothing waits for anything but a later date, or for its bundle's operator. What runs after
+    /// another, or stands behind it, waits for that one's date.
     fn is_done(&mut self, now: Now) -> bool {
         self.running.is_empty()
             && self.ended.is_empty()
             && self.next_ripening.is_none_or(|at| at > now.wall)
-            && self.store.any_ready().is_ok_and(|any| !any)
+            && self.none_ready().unwrap_or(false)
+    }
+
+    fn none_ready(&mut self) -> Result<bool, StoreError> {
+        match self.closed.is_empty() {
+            true => Ok(!self.store.any_ready()?),
+            false => Ok(self.store.lanes()?.iter().all(|lane| self.closed.contains_key(&lane.bundle))),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     bundle::Bundle,
     rules::{
         BundleId, CancelCause, Condition, Conditions, End, Identifier, Now, Progress, Refusal, Request, Submission,
-        TaskId, Usage,
+        TaskId, Usage, What,
     },
     store::{BundleRow, StoreError},
 };
@@ -31,6 +31,35 @@ pub enum SchedulerError {
 
 /// Where an answer goes; given only once what it says is durable.
 pub type Reply<T> = oneshot::Sender<Result<T, SchedulerError>>;
+
+/// An installed bundle and whether its operator lets it run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledBundle {
+    pub bundle: Arc<Bundle>,
+    pub enabled: bool,
+}
+
+/// How a bundle is to stand from now on.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub row: BundleRow,
+    pub bundle: Arc<Bundle>,
+    /// Asks what runs of it to stop.
+    pub expire_running: bool,
+    /// What to tell of it.
+    pub what: What,
+}
+
+/// What a change did to the bundle's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed {
+    /// Pending requests that its manifest no longer permits.
+    pub cancelled: u64,
+    /// Running tasks that were asked to stop.
+    pub expired: u64,
+    /// Tasks that run, these included.
+    pub running: u64,
+}
 
 /// What a removed bundle left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,17 +110,44 @@ pub enum Event {
         checkpoint: Vec<u8>,
         reply: Reply<()>,
     },
-    /// Puts a bundle in place. Once `settled`, what its manifest no longer permits is cancelled; before, it may still be
-    /// taken back.
-    Install {
-        row: BundleRow,
+    /// Begins to change a bundle: from now on its `activate` is rehearsed, and what others ask of it waits.
+    Stage {
         bundle: Arc<Bundle>,
-        settled: bool,
+        reply: Reply<()>,
+    },
+    /// The `activate` of the bundle that is being changed submits.
+    RehearseSubmit {
+        bundle: BundleId,
+        request: Request,
+        reply: Reply<Submission>,
+    },
+    /// The `activate` of the bundle that is being changed cancels one identifier, or all.
+    RehearseCancel {
+        bundle: BundleId,
+        identifier: Option<Identifier>,
+        reply: Reply<()>,
+    },
+    /// Ends the change that was begun without making it.
+    Abandon,
+    /// Makes a change, with what was rehearsed for it.
+    Change {
+        change: Change,
+        reply: Reply<Changed>,
+    },
+    /// Does what was rehearsed for a bundle that stays as it is.
+    Apply {
+        bundle: BundleId,
         reply: Reply<()>,
     },
     Uninstall {
         bundle: BundleId,
+        keep_data: bool,
         reply: Reply<Removed>,
+    },
+    /// What was kept of an uninstalled bundle is to go.
+    DropKeptData {
+        bundle: BundleId,
+        reply: Reply<()>,
     },
     /// None takes a statement back.
     StateCondition {

@@ -171,7 +171,8 @@ impl Ledger {
         statements
     }
 
-    fn fresh_requests(&self) -> impl Iterator<Item = &StoredRequest> {
+    /// The requests of this step.
+    pub(super) fn fresh_requests(&self) -> impl Iterator<Item = &StoredRequest> {
         let fresh = !self.fresh.is_empty();
         self.identifiers
             .values()

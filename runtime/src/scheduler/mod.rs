@@ -5,7 +5,9 @@ mod core;
 mod event;
 mod ledger;
 mod questions;
+mod rehearsal;
 mod requests;
+mod staging;
 mod tasks;
 
 use std::{
@@ -16,7 +18,7 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
 
-pub use self::{core::*, event::*};
+pub use self::{core::*, event::*, rehearsal::Rehearsal};
 use crate::{
     clock::Clock,
     engine::{Asker, Services},

@@ -19,6 +19,16 @@ impl Core {
         self.bundles.iter().map(|(id, installed)| (id.clone(), installed.bundle.clone())).collect()
     }
 
+    /// Whether anything of each installed bundle may be launched; those of which it may are left out.
+    pub fn closed(&self) -> BTreeMap<BundleId, Gate> {
+        self.closed.clone()
+    }
+
+    /// Uninstalled bundles whose data was to be kept.
+    pub fn kept_data(&mut self) -> Result<Vec<BundleId>, SchedulerError> {
+        Ok(self.store.kept_data()?)
+    }
+
     /// Every installed bundle, as the store keeps it.
     pub fn bundle_rows(&mut self) -> Result<Vec<BundleRow>, SchedulerError> {
         Ok(self.store.bundles()?)

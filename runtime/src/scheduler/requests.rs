@@ -1,23 +1,22 @@
 //! Requests come and go: submitted, replaced, cancelled, by people, by their bundles, or with them.
 
-use std::sync::Arc;
-
 use super::{
     core::{Core, Installed, Work, lane_of},
     event::{Removed, SchedulerError},
 };
 use crate::{
-    bundle::Bundle,
     rules::*,
-    store::{self, BundleRow, StoreError, StoredRequest},
+    store::{self, StoreError, StoredRequest},
 };
 
 impl Core {
+    /// Takes up a request, or refuses it. One that was rehearsed has its `id` already.
     pub(super) fn submit(
         &mut self,
         now: Now,
         bundle: Option<BundleId>,
         request: Request,
+        id: Option<RequestId>,
         work: &mut Work,
     ) -> Result<Submission, SchedulerError> {
         let (bundle, permits) = self.permits(bundle, &request.identifier)?;
@@ -45,7 +44,7 @@ impl Core {
         }
         let earliest_begin = request.earliest_begin.map(whole_milliseconds);
         let request = Request { earliest_begin, ..request };
-        let id = self.store.new_request_id();
+        let id = id.unwrap_or_else(|| self.store.new_request_id());
         let stage = stage(now, Holds { earliest_begin, unmet: &unmet, behind });
         let record = RequestRecord { id, bundle: bundle.clone(), request, attempt: 1, submitted_at: now.wall };
         if stage == Stage::Ready {
@@ -161,37 +160,18 @@ impl Core {
         });
     }
 
-    /// Installs a bundle or puts it in place of the one of its id; once that is settled, what that one's manifest permitted
-    /// and this one's does not is cancelled.
-    pub(super) fn install(
-        &mut self,
-        now: Now,
-        row: &BundleRow,
-        bundle: Arc<Bundle>,
-        settled: bool,
-        work: &mut Work,
-    ) -> Result<(), SchedulerError> {
-        let id = bundle.manifest.id.clone();
-        let version = bundle.manifest.version.clone();
-        let installed = Installed::new(bundle);
-        work.bundles_before.get_or_insert_with(|| self.bundles.clone());
-        work.ledger.write(store::put_bundle(row));
-        if settled {
-            self.cancel_unpermitted(now, &id, &installed.permits, work)?;
-            work.happenings.push(What::BundleInstalled { bundle: id.clone(), version });
-        }
-        self.bundles.insert(id, installed);
-        Ok(())
-    }
-
-    fn cancel_unpermitted(
+    /// Cancels what a bundle's new manifest no longer permits; says how many requests that were.
+    pub(super) fn cancel_unpermitted(
         &mut self,
         now: Now,
         bundle: &BundleId,
         permits: &Permits,
         work: &mut Work,
-    ) -> Result<(), StoreError> {
-        for stored in self.store.pending_without_input(bundle)? {
+    ) -> Result<u64, StoreError> {
+        let mut cancelled = 0;
+        let mut pending = self.store.pending_without_input(bundle)?;
+        pending.extend(work.ledger.fresh_requests().filter(|stored| stored.record.bundle == *bundle).cloned());
+        for stored in pending {
             let Request { identifier, kind, .. } = &stored.record.request;
             if permits.still_permits(self.policy.profile, identifier, kind.name()) {
                 continue;
@@ -203,9 +183,10 @@ impl Core {
                 work.ledger.end(&stored);
                 self.forget_pending(&stored, CancelCause::BundleChanged, work);
                 self.let_follow(now, bundle, &identifier, work)?;
+                cancelled += 1;
             }
         }
-        Ok(())
+        Ok(cancelled)
     }
 
     /// Removes a bundle: what it has pending is cancelled, what it runs expires.
@@ -213,6 +194,7 @@ impl Core {
         &mut self,
         now: Now,
         bundle: &BundleId,
+        keep_data: bool,
         work: &mut Work,
     ) -> Result<Removed, SchedulerError> {
         if !self.bundles.contains_key(bundle) {
@@ -220,12 +202,13 @@ impl Core {
                 "no bundle {bundle} is installed: `idlewild bundles` lists what is"
             )));
         }
-        work.bundles_before.get_or_insert_with(|| self.bundles.clone());
+        work.remember_bundles(self);
         let cancelled = self.cancel_all(bundle, CancelCause::BundleRemoved, work)?;
         let expired =
             self.expire_all(now, ExpirationReason::BundleRemoved, work, |running| running.lane.bundle == *bundle);
-        work.ledger.write_all(store::remove_bundle(bundle));
+        work.ledger.write_all(store::remove_bundle(bundle, keep_data));
         self.bundles.remove(bundle);
+        self.set_gate(bundle);
         work.happenings.push(What::BundleUninstalled { bundle: bundle.clone() });
         Ok(Removed { cancelled, expired })
     }

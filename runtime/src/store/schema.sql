@@ -5,7 +5,22 @@ CREATE TABLE bundle (
   digest TEXT NOT NULL,
   manifest TEXT NOT NULL,
   grants TEXT NOT NULL,
-  installed_at INTEGER NOT NULL
+  installed_at INTEGER NOT NULL,
+  enabled INTEGER NOT NULL DEFAULT 1,
+  signer TEXT
+) STRICT;
+
+CREATE TABLE previous_version (
+  bundle TEXT PRIMARY KEY,
+  digest TEXT NOT NULL,
+  manifest TEXT NOT NULL,
+  grants TEXT NOT NULL,
+  installed_at INTEGER NOT NULL,
+  signer TEXT
+) STRICT;
+
+CREATE TABLE kept_data (
+  bundle TEXT PRIMARY KEY
 ) STRICT;
 
 CREATE TABLE request (

@@ -7,7 +7,9 @@ use rusqlite::{Connection, ErrorCode, ToSql, params_from_iter, types::ToSqlOutpu
 use super::database::*;
 
 const SCHEMA: &str = include_str!("schema.sql");
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+/// The way from each version to the next, beginning with the first.
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize - 1] = [include_str!("from_1.sql")];
 /// The length of the header of SQLite's file format, in bytes.
 const HEADER: u64 = 100;
 /// The largest database that is looked through at every start, in bytes; damage in a larger one shows when it is read.
@@ -71,6 +73,7 @@ impl Sqlite {
         if found > SCHEMA_VERSION {
             return Err(StoreError::TooNew { path, found, known: SCHEMA_VERSION });
         }
+        migrate(&connection, found).map_err(|error| explain(&path, &error))?;
         Ok(Sqlite { connection, path })
     }
 
@@ -91,6 +94,15 @@ impl Sqlite {
         }
         transaction.commit().map_err(|error| explain(path, &error))
     }
+}
+
+/// Takes a database of an earlier version on to this one, a version at a time: wholly or not at all each.
+fn migrate(connection: &Connection, found: i64) -> rusqlite::Result<()> {
+    for (version, migration) in (1..).zip(MIGRATIONS).skip_while(|(version, _)| *version < found) {
+        let next = version + 1;
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {migration} PRAGMA user_version = {next}; COMMIT;"))?;
+    }
+    Ok(())
 }
 
 impl Database for Sqlite {
@@ -142,5 +154,62 @@ fn explain(path: &str, error: &rusqlite::Error) -> StoreError {
             StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() }
         }
         Some(_) | None => StoreError::Unavailable(format!("{path}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The schema of version 1, as it was.
+    const FIRST: &str = include_str!("version_1.sql");
+
+    fn shape(connection: &Connection) -> Vec<String> {
+        let mut columns = connection
+            .prepare(
+                "SELECT m.type, m.name, coalesce(c.name, ''), coalesce(c.type, ''), coalesce(c.\"notnull\", ''), coalesce(c.dflt_value, '')
+                 FROM sqlite_schema AS m LEFT JOIN pragma_table_info(m.name) AS c
+                 WHERE m.name NOT LIKE 'sqlite_%'
+                 ORDER BY m.name, c.cid",
+            )
+            .unwrap();
+        let rows = columns.query_map([], |row| {
+            let column = |index| row.get::<_, rusqlite::types::Value>(index).map(|value| format!("{value:?}"));
+            Ok((0..6).map(column).collect::<rusqlite::Result<Vec<_>>>()?.join(" "))
+        });
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_database_of_the_first_version_becomes_one_of_this_and_keeps_what_it_holds() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("idlewild.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(&format!(
+            "{FIRST} PRAGMA user_version = 1;
+             INSERT INTO bundle VALUES ('com.example.a', 'd', 'm', 'g', 7);
+             INSERT INTO checkpoint VALUES ('com.example.a', 'com.example.a.b', x'01');"
+        ))
+        .unwrap();
+        drop(old);
+        let mut store = crate::store::Store::open(Box::new(Sqlite::open(&path).unwrap())).unwrap();
+        let rows = store.bundles().unwrap();
+        let crate::store::BundleRow { id, current, enabled, previous } = &rows[0];
+        assert_eq!((rows.len(), id.as_str(), *enabled, previous), (1, "com.example.a", true, &None));
+        assert_eq!((current.digest.as_str(), &current.signer), ("d", &None));
+        assert!(store.has_checkpoints().unwrap());
+        drop(store);
+        let migrated = Sqlite::open(&path).unwrap();
+        assert_eq!(shape(&migrated.connection), shape(&Sqlite::in_memory().unwrap().connection));
+    }
+
+    #[test]
+    fn a_database_of_a_later_version_is_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("idlewild.db");
+        drop(Sqlite::open(&path).unwrap());
+        Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99;").unwrap();
+        let error = Sqlite::open(&path).err().expect("refused");
+        assert!(matches!(error, StoreError::TooNew { found: 99, known: SCHEMA_VERSION, .. }), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, Progress, Reason, Text, Usage};
+use super::{Missing, Outcome, Progress, Reason, Text, Usage};
 use crate::rules::{self, BundleId, CancelCause, Condition, ExpirationReason, Identifier, KindName, Timestamp};
 
 /// Something that happened. The key `event` names it; the other keys stand beside it.
@@ -40,6 +40,17 @@ pub enum What {
     },
     BundleUninstalled {
         bundle: Text<BundleId>,
+    },
+    BundleEnabled {
+        bundle: Text<BundleId>,
+    },
+    BundleDisabled {
+        bundle: Text<BundleId>,
+    },
+    GrantsChanged {
+        bundle: Text<BundleId>,
+        /// What it asks for and still lacks.
+        missing: Vec<Missing>,
     },
     Submitted {
         bundle: Text<BundleId>,
@@ -116,6 +127,9 @@ impl What {
             What::NotCompiled { .. } => "not-compiled",
             What::BundleInstalled { .. } => "bundle-installed",
             What::BundleUninstalled { .. } => "bundle-uninstalled",
+            What::BundleEnabled { .. } => "bundle-enabled",
+            What::BundleDisabled { .. } => "bundle-disabled",
+            What::GrantsChanged { .. } => "grants-changed",
             What::Submitted { .. } => "submitted",
             What::Waiting { .. } => "waiting",
             What::Cancelled { .. } => "cancelled",
@@ -147,6 +161,11 @@ impl From<&rules::What> for What {
             }
             rules::What::BundleInstalled { bundle, version } => What::BundleInstalled { bundle: Text(bundle), version },
             rules::What::BundleUninstalled { bundle } => What::BundleUninstalled { bundle: Text(bundle) },
+            rules::What::BundleEnabled { bundle } => What::BundleEnabled { bundle: Text(bundle) },
+            rules::What::BundleDisabled { bundle } => What::BundleDisabled { bundle: Text(bundle) },
+            rules::What::GrantsChanged { bundle, missing } => {
+                What::GrantsChanged { bundle: Text(bundle), missing: missing.into_iter().map(Missing::from).collect() }
+            }
             rules::What::Submitted { bundle, identifier, request, replaced } => What::Submitted {
                 bundle: Text(bundle),
                 identifier: Text(identifier),
@@ -221,6 +240,15 @@ mod tests {
             rules::What::NotCompiled { bundle: bundle(), version: "1.0.0".into(), message: "too much".into() },
             rules::What::BundleInstalled { bundle: bundle(), version: "1.0.0".into() },
             rules::What::BundleUninstalled { bundle: bundle() },
+            rules::What::BundleEnabled { bundle: bundle() },
+            rules::What::BundleDisabled { bundle: bundle() },
+            rules::What::GrantsChanged {
+                bundle: bundle(),
+                missing: vec![rules::Missing {
+                    ask: "for the secret `token`".into(),
+                    option: "--secret token=FILE".into(),
+                }],
+            },
             rules::What::Submitted {
                 bundle: bundle(),
                 identifier: identifier(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Grant, Text, records::list_grants};
+use super::{Grant, Text, bundles::list_grants};
 use crate::{
     host,
     rules::{BundleId, Pattern},

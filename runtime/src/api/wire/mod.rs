@@ -4,6 +4,7 @@
 //! numbers, durations and sizes carry their unit in the key. Bytes say how they are written: [`Bytes`].
 //! Bodies and queries a client sends are read strictly: a field nobody knows is an error that names it.
 
+mod bundles;
 mod bytes;
 mod events;
 mod grants;
@@ -13,15 +14,15 @@ mod requests;
 mod text;
 mod trust;
 
+pub use bundles::{Asked, Bundle, BundleDetail, Grant, Granted, Installed, Missing, Switched, Uninstalled};
 pub use bytes::{Bytes, Output};
 pub use events::{Event, What};
 pub use grants::{GrantOffer, SecretHeader, SecretSource};
 pub use inspection::{Ask, Import, Inspection, InstalledState, Producer, Signature};
 pub use records::{
-    About, Bundle, Cancelled, Condition, Ended, Grant, Installed, Outcome, Progress, Reason, RequestRecord, Submission,
-    Task, Uninstalled, Usage, Waiting, Why,
+    About, Cancelled, Condition, Ended, Outcome, Progress, Reason, RequestRecord, Submission, Task, Usage, Waiting, Why,
 };
-pub use requests::{Install, Request, RequestQuery, StateCondition, TaskQuery};
+pub use requests::{ChangeGrants, Install, Request, RequestQuery, StateCondition, Switch, TaskQuery, UninstallQuery};
 pub use text::{FromText, Text};
 pub use trust::{Key, KeyTrusted, SetPolicy, Trust, TrustKey, Verdict};
 

@@ -1,14 +1,11 @@
-//! What the router answers: bundles, requests, tasks, reasons and conditions as JSON objects.
+//! What the router answers: requests, tasks, reasons and conditions as JSON objects.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Output, Request, SecretHeader, SecretSource, Text, Verdict};
-use crate::{
-    host,
-    rules::{self, BundleId, ExpirationReason, Identifier, KindName, Timestamp},
-};
+use super::{Bytes, Output, Request, Text, bundles::Missing};
+use crate::rules::{self, BundleId, ExpirationReason, Identifier, KindName, Timestamp};
 
 /// Which host answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,67 +16,6 @@ pub struct About {
     /// The policy it runs under: `device` or `server`.
     pub profile: String,
     pub state_folder: PathBuf,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bundle {
-    pub bundle: Text<BundleId>,
-    pub version: String,
-    pub digest: String,
-    /// As the manifest permits them, wildcards included.
-    pub identifiers: Vec<String>,
-    pub grants: Vec<Grant>,
-    pub pending: u64,
-    pub running: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Grant {
-    Directory {
-        name: String,
-        /// `read` or `write`.
-        access: String,
-        /// The real folder; bytes that are not UTF-8 are shown as U+FFFD.
-        path: String,
-    },
-    Http {
-        origin: String,
-        /// Whether its name may lead to an address that is not public.
-        private: bool,
-    },
-    Config {
-        name: String,
-        value: String,
-    },
-    /// Where a secret is found. Its value is never told.
-    Secret {
-        name: String,
-        #[serde(flatten)]
-        source: SecretSource,
-        /// The header it goes to, if the guest does not see it.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        header: Option<SecretHeader>,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Installed {
-    pub bundle: Text<BundleId>,
-    pub version: String,
-    pub digest: String,
-    pub signature: Verdict,
-    /// False when the same digest with the same grants was installed already.
-    pub changed: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Uninstalled {
-    pub bundle: Text<BundleId>,
-    /// Pending requests that were cancelled.
-    pub cancelled: u64,
-    /// Running tasks that were expired.
-    pub expired: u64,
 }
 
 /// The answer to an accepted submission.
@@ -140,6 +76,12 @@ pub struct Reason {
     /// With `no-slot`: how many there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<u64>,
+    /// With `bundle-disabled`, `not-granted`, `bundle-changing`: whose gate is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Text<BundleId>>,
+    /// With `not-granted`: what is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,47 +208,6 @@ impl Outcome {
     }
 }
 
-pub(super) fn list_grants(grants: host::Grants) -> Vec<Grant> {
-    let host::Grants { directories, http, config, secrets } = grants;
-    let directory = |host::DirectoryGrant { name, access, path }: host::DirectoryGrant| Grant::Directory {
-        name,
-        access: access.as_str().to_owned(),
-        path: path.to_string_lossy().into_owned(),
-    };
-    let secret = |host::SecretGrant { name, source, header }: host::SecretGrant| Grant::Secret {
-        name,
-        source: source.into(),
-        header: header.map(SecretHeader::from),
-    };
-    let http =
-        http.into_iter().map(|host::HttpGrant { origin, private }| Grant::Http { origin: origin.to_string(), private });
-    let config = config.into_iter().map(|(name, value)| Grant::Config { name, value });
-    let secrets = secrets.into_iter().map(secret);
-    directories.into_iter().map(directory).chain(http).chain(config).chain(secrets).collect()
-}
-
-impl From<&host::BundleView> for Bundle {
-    fn from(view: &host::BundleView) -> Bundle {
-        let host::BundleView { bundle, version, digest, identifiers, grants, pending, running } = view.clone();
-        let grants = list_grants(grants);
-        Bundle { bundle: Text(bundle), version, digest, identifiers, grants, pending, running }
-    }
-}
-
-impl From<host::Installed> for Installed {
-    fn from(installed: host::Installed) -> Installed {
-        let host::Installed { bundle, version, digest, signature, changed } = installed;
-        Installed { bundle: Text(bundle), version, digest, signature: signature.into(), changed }
-    }
-}
-
-impl From<host::Uninstalled> for Uninstalled {
-    fn from(uninstalled: host::Uninstalled) -> Uninstalled {
-        let host::Uninstalled { bundle, cancelled, expired } = uninstalled;
-        Uninstalled { bundle: Text(bundle), cancelled, expired }
-    }
-}
-
 impl From<rules::Submission> for Submission {
     fn from(submission: rules::Submission) -> Submission {
         let rules::Submission { request, replaced } = submission;
@@ -346,6 +247,8 @@ impl From<&rules::Reason> for Reason {
             since: None,
             source: None,
             slots: None,
+            bundle: None,
+            missing: None,
         };
         match reason {
             rules::Reason::EarliestBegin { at } => Reason { at: Some(Text(*at)), ..plain },
@@ -357,6 +260,12 @@ impl From<&rules::Reason> for Reason {
                 source: Some(source.clone()),
                 ..plain
             },
+            rules::Reason::BundleDisabled { bundle } | rules::Reason::BundleChanging { bundle } => {
+                Reason { bundle: Some(Text(bundle.clone())), ..plain }
+            }
+            rules::Reason::NotGranted { bundle, missing } => {
+                Reason { bundle: Some(Text(bundle.clone())), missing: Some(missing.clone().into()), ..plain }
+            }
             rules::Reason::NoSlot { slots } => Reason { slots: Some(*slots as u64), ..plain },
             rules::Reason::NotLaunching => plain,
         }

@@ -102,15 +102,66 @@ pub struct Install {
     pub path: PathBuf,
     #[serde(default)]
     pub grants: Vec<GrantOffer>,
+    /// Whether an older version may take a newer one's place.
+    #[serde(default)]
+    pub allow_downgrade: bool,
+    /// Whether it may come from another signer than what it replaces, or from none.
+    #[serde(default)]
+    pub allow_other_signer: bool,
+    /// Whether it is an error that none of its id is installed.
+    #[serde(default)]
+    pub must_be_installed: bool,
 }
 
 impl Install {
-    /// The bundle's place and the grants. Errors: a path that is not absolute, an origin or header that is none; each named.
-    pub fn into_parts(self) -> Result<(PathBuf, Vec<host::GrantOffer>), String> {
-        let Install { path, grants } = self;
-        let path = absolute(path)?;
-        Ok((path, grants.into_iter().map(GrantOffer::into_offer).collect::<Result<_, _>>()?))
+    /// Errors: a path that is not absolute, an origin or header that is none; each named.
+    pub(in crate::api) fn into_installation(self) -> Result<host::Installation, String> {
+        let Install { path, grants, allow_downgrade, allow_other_signer, must_be_installed } = self;
+        let (source, grants) = (absolute(path)?, into_offers(grants)?);
+        Ok(host::Installation { source, grants, allow_downgrade, allow_other_signer, must_be_installed })
     }
+}
+
+/// Enables or disables a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Switch {
+    pub enabled: bool,
+    /// Disabling: whether what runs is asked to stop.
+    #[serde(default)]
+    pub now: bool,
+}
+
+/// Takes back and gives, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeGrants {
+    /// The names of what is taken back; an origin is its own.
+    #[serde(default)]
+    pub revoke: Vec<String>,
+    #[serde(default)]
+    pub grants: Vec<GrantOffer>,
+}
+
+impl ChangeGrants {
+    /// What is given and what is taken back. Errors: as with an installation.
+    pub(in crate::api) fn into_parts(self) -> Result<(Vec<host::GrantOffer>, Vec<String>), String> {
+        let ChangeGrants { revoke, grants } = self;
+        Ok((into_offers(grants)?, revoke))
+    }
+}
+
+fn into_offers(grants: Vec<GrantOffer>) -> Result<Vec<host::GrantOffer>, String> {
+    grants.into_iter().map(GrantOffer::into_offer).collect()
+}
+
+/// How a bundle is uninstalled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UninstallQuery {
+    /// Whether its data and checkpoints wait for it to be installed again.
+    #[serde(default)]
+    pub(in crate::api) keep_data: bool,
 }
 
 /// States a condition by hand; null gives it back to the machine's own reading.
@@ -245,7 +296,7 @@ mod tests {
         ];
         for grant in cases {
             let install: Install = serde_json::from_str(&format!(r#"{{"path":"/b","grants":[{grant}]}}"#)).unwrap();
-            assert_eq!(install.into_parts().unwrap_err(), "the path `Pictures` is not absolute");
+            assert_eq!(install.into_installation().unwrap_err(), "the path `Pictures` is not absolute");
         }
     }
 }

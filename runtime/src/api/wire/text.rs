@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     host::SignaturePolicy,
-    rules::{BundleId, CancelCause, Condition, ExpirationReason, Identifier, KindName, Priority, TaskId, Timestamp},
+    rules::{
+        BundleId, BundleState, CancelCause, Condition, ExpirationReason, Identifier, KindName, Priority, TaskId,
+        Timestamp,
+    },
 };
 
 /// A value written as text: what it displays is what its `from_text` understands.
@@ -74,6 +77,7 @@ macro_rules! read_words {
 }
 
 read_words! {
+    BundleState "state of a bundle",
     CancelCause "cause of cancelling",
     Condition "condition",
     ExpirationReason "reason of expiration",

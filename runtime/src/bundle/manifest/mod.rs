@@ -2,6 +2,7 @@
 //! asks for is silently left out.
 
 use std::{
+    cmp::Ordering,
     collections::BTreeSet,
     path::{Component, Path, PathBuf},
 };
@@ -57,6 +58,16 @@ pub struct DirectoryAsk {
 }
 
 impl Manifest {
+    /// How its version stands to another's, as semantic versioning orders them.
+    pub fn compare_version(&self, other: &Manifest) -> Ordering {
+        let parse = |manifest: &Manifest| semver::Version::parse(&manifest.version);
+        match (parse(self), parse(other)) {
+            (Ok(version), Ok(other)) => version.cmp_precedence(&other),
+            // Manifests are read with versions alone.
+            (Ok(_) | Err(_), _) => Ordering::Equal,
+        }
+    }
+
     /// Reads a manifest's text. Errors: the first fault, with its place and mend.
     pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
         if text.len() > MANIFEST_LIMIT {
@@ -126,21 +137,9 @@ fn parse_id(field: &Field<'_>) -> Result<BundleId, ManifestError> {
 /// Three numbers, and what semantic versioning allows behind them.
 fn parse_version(field: &Field<'_>) -> Result<String, ManifestError> {
     let version = field.string()?;
-    let (release, build) = version.split_once('+').map_or((version, None), |(release, build)| (release, Some(build)));
-    let (core, stage) = release.split_once('-').map_or((release, None), |(core, stage)| (core, Some(stage)));
-    let is_number = |part: &str| part.parse::<u64>().is_ok_and(|number| number.to_string() == part);
-    let is_label = |label: &str| {
-        label.split('.').all(|part| {
-            !part.is_empty() && part.chars().all(|character| character.is_ascii_alphanumeric() || character == '-')
-        })
-    };
-    let is_version = core.split('.').count() == 3
-        && core.split('.').all(is_number)
-        && stage.is_none_or(is_label)
-        && build.is_none_or(is_label);
-    match is_version {
-        true => Ok(version.to_owned()),
-        false => Err(field.fault(format_args!("must look like 1.0.0, and is `{version}`"))),
+    match semver::Version::parse(version) {
+        Ok(_) => Ok(version.to_owned()),
+        Err(_) => Err(field.fault(format_args!("must look like 1.0.0, and is `{version}`"))),
     }
 }
 

@@ -1,0 +1,18 @@
+-- From version 1, which knew neither a way back, nor disabled bundles, nor data kept beyond its bundle.
+
+ALTER TABLE bundle ADD COLUMN enabled INTEGER NOT NULL DEFAULT 1;
+
+ALTER TABLE bundle ADD COLUMN signer TEXT;
+
+CREATE TABLE previous_version (
+  bundle TEXT PRIMARY KEY,
+  digest TEXT NOT NULL,
+  manifest TEXT NOT NULL,
+  grants TEXT NOT NULL,
+  installed_at INTEGER NOT NULL,
+  signer TEXT
+) STRICT;
+
+CREATE TABLE kept_data (
+  bundle TEXT PRIMARY KEY
+) STRICT;
