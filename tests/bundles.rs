@@ -68,7 +68,10 @@ fn a_version_takes_the_place_of_another_and_goes_back() {
             format!("# built anew\n{}", manifest.replace("0.1.0", "1.0.0"))
         });
         let said = place.run(&["install", text(&rebuilt)]);
-        assert_eq!(said.text(), "com.example.hello 1.0.0 is installed, in place of another build of that version\n");
+        assert_eq!(
+            said.text(),
+            "com.example.hello 1.0.0 is installed, in place of another build of that version, not signed\n"
+        );
         assert_eq!(components(&place), 2, "only the version before is kept");
         host.map(stop);
     }

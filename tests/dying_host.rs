@@ -26,6 +26,7 @@ use idlewild::{
     rules::*,
     store::{Database, Sqlite, Statement, Store, StoreError, Value},
 };
+use wasm_encoder::CustomSection;
 
 /// Counts the steps, and ends the process at the chosen one.
 #[derive(Clone)]
@@ -139,10 +140,17 @@ async fn open(state: &Path, life: Life) -> Host {
 }
 
 /// A bundle of that version, in a folder beside the state; the second asks for more.
+/// A component that is good for nothing but to be told apart.
+fn component(version: &str) -> Vec<u8> {
+    let mut component = wasm_encoder::Component::new();
+    component.section(&CustomSection { name: "version".into(), data: version.as_bytes().into() });
+    component.finish()
+}
+
 fn version(state: &Path, version: &str, asks: &str) -> PathBuf {
     let folder = state.with_file_name(format!("bundle-{version}"));
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("dying.wasm"), format!("component of {version}")).unwrap();
+    fs::write(folder.join("dying.wasm"), component(version)).unwrap();
     let manifest = format!(
         "[bundle]\nid = \"com.example.dying\"\nversion = \"{version}\"\ncomponent = \"dying.wasm\"\n\
          [scheduling]\npermitted-identifiers = [\"{WORK}\"]\n[capabilities]\nconfig = [{asks}]\n"

@@ -1,36 +1,23 @@
 //! A new project, as its author meets it: written, tested, built to one file, installed, run.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
-use idlewild_tests::{Answer, Place, Signal};
-
-/// Where new projects are built, so that the kit is built once for all of them.
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/new-projects")
-}
+use idlewild_tests::{Place, Signal};
 
 fn cargo_test(project: &Path) -> String {
     let mut command = Command::new(env!("CARGO"));
-    command.args(["test", "--quiet"]).current_dir(project).env("CARGO_TARGET_DIR", target());
+    command.args(["test", "--quiet"]).current_dir(project).env_remove("CARGO_TARGET_DIR");
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{said}");
     said
 }
 
-fn build(place: &Place, project: &Path) -> Answer {
-    let mut command = place.command(&["build", project.to_str().unwrap(), "--json"]);
-    command.env("CARGO_TARGET_DIR", target()).output().unwrap().into()
-}
-
 #[test]
 fn what_is_written_tests_builds_installs_and_runs() {
     let place = Place::new();
+    let mut before: Option<String> = None;
     for (work, verb, more) in [("refresh", "refresh", &[][..]), ("long", "process", &["--requires-network"][..])] {
         let name = format!("my-{work}");
         let arguments = [&["new", &name, "--work", work, "--every", "1s"][..], more].concat();
@@ -39,12 +26,15 @@ fn what_is_written_tests_builds_installs_and_runs() {
         assert_eq!(written["identifier"], identifier);
 
         let project = place.path(&name);
+        // What both are built from need be built only once.
+        if let Some(before) = &before {
+            fs::rename(place.path(before).join("target"), project.join("target")).unwrap();
+        }
         let said = cargo_test(&project);
         assert!(!said.contains("warning"), "{said}");
-        let built = build(&place, &project);
-        assert_eq!(built.code, Some(0), "{}", built.stderr);
-        let file = built.lines()[0]["path"].as_str().unwrap().to_owned();
-        assert!(file.ends_with(&format!("com.example.{name}-0.1.0.wasm")), "{file}");
+        let built = place.ask_one(&["build", &name]);
+        let file = built["file"].as_str().unwrap().to_owned();
+        assert_eq!(file, format!("com.example.{name}-0.1.0.wasm"));
 
         place.ask_one(&["install", &file]);
         let mut host = place.serve_at_ease(&[]);
@@ -52,6 +42,7 @@ fn what_is_written_tests_builds_installs_and_runs() {
         assert_eq!(ended["outcome"]["outcome"], "succeeded", "{ended}");
         host.signal(Signal::TERM);
         assert_eq!(host.end().code, Some(0));
+        before = Some(name);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Reads a bundle from the folder it is offered in. Never follows a path out of that folder.
 
 use std::{
-    ffi::OsStr,
     io::{self, Read as _},
     path::{Component, Path},
 };
@@ -24,14 +23,7 @@ pub(super) struct Read {
 /// Reads the bundle in the folder `path`.
 pub(super) fn read(path: &Path) -> Result<Read, BundleError> {
     let folder = open_folder(path)?;
-    let Some(manifest_text) = folder.text(MANIFEST_NAME, MANIFEST_LIMIT)? else {
-        let fault = "it holds no idlewild.toml; name the folder that does, or write one";
-        return Err(BundleError::NoBundle { path: path.to_owned(), fault });
-    };
-    let manifest_path = path.join(MANIFEST_NAME);
-    let manifest =
-        Manifest::parse(&manifest_text).map_err(|error| BundleError::Manifest { path: manifest_path, error })?;
-
+    let (manifest, manifest_text) = folder.manifest()?;
     let component_path = path.join(&manifest.component);
     let component = folder.open_file(&manifest.component, COMPONENT_LIMIT)?.ok_or_else(|| {
         BundleError::NoComponent { path: component_path.clone(), mend: how_to_build(path, &manifest.component) }
@@ -39,6 +31,38 @@ pub(super) fn read(path: &Path) -> Result<Read, BundleError> {
     packed::check_bare(&component).map_err(|error| BundleError::Packed { path: component_path, error })?;
     let signature = folder.text(SIGNATURE_NAME, SIGNATURE_LIMIT)?;
     Ok(Read { manifest, manifest_text, component, signature })
+}
+
+/// What cargo is told to make a component, from where the manifest says that the component lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CargoOutput {
+    pub target: String,
+    /// The folder's name: `debug`, `release`, or a profile's own.
+    pub profile: String,
+}
+
+impl CargoOutput {
+    fn of(component: &Path) -> Option<CargoOutput> {
+        let normal = |part| match part {
+            Component::Normal(name) => Some(name.to_str()),
+            _ => None,
+        };
+        match component.components().filter_map(normal).collect::<Option<Vec<&str>>>()?.as_slice() {
+            ["target", target, profile, _] => {
+                Some(CargoOutput { target: (*target).to_owned(), profile: (*profile).to_owned() })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What makes the component of the bundle in the folder `path`, if cargo does: the folder is a crate's, and the component lies
+/// where cargo lays it.
+pub(super) fn cargo_output(path: &Path) -> Result<Option<CargoOutput>, BundleError> {
+    let folder = open_folder(path)?;
+    let (manifest, _) = folder.manifest()?;
+    let is_crate = folder.dir.metadata("Cargo.toml").is_ok_and(|metadata| metadata.is_file());
+    Ok(is_crate.then(|| CargoOutput::of(&manifest.component)).flatten())
 }
 
 struct Folder<'p> {
@@ -59,6 +83,16 @@ fn open_folder(path: &Path) -> Result<Folder<'_>, BundleError> {
 }
 
 impl Folder<'_> {
+    /// The manifest, and its text.
+    fn manifest(&self) -> Result<(Manifest, String), BundleError> {
+        let Some(text) = self.text(MANIFEST_NAME, MANIFEST_LIMIT)? else {
+            let fault = "it holds no idlewild.toml; name the folder that does, or write one";
+            return Err(BundleError::NoBundle { path: self.path.to_owned(), fault });
+        };
+        let fail = |error| BundleError::Manifest { path: self.path.join(MANIFEST_NAME), error };
+        Ok((Manifest::parse(&text).map_err(fail)?, text))
+    }
+
     /// A text file; none when there is no such file.
     fn text(&self, name: &str, limit: usize) -> Result<Option<String>, BundleError> {
         let Some(bytes) = self.open_file(Path::new(name), limit as u64)? else { return Ok(None) };
@@ -102,20 +136,9 @@ fn is_escape(error: &io::Error) -> bool {
 
 /// What usually makes a missing component.
 fn how_to_build(folder: &Path, component: &Path) -> String {
-    let parts: Vec<&OsStr> = component
-        .components()
-        .filter_map(|part| match part {
-            Component::Normal(name) => Some(name),
-            _ => None,
-        })
-        .collect();
-    match parts.as_slice() {
-        [first, target, profile, _] if *first == "target" => {
-            let release = if *profile == "release" { " --release" } else { "" };
-            let target = target.to_string_lossy();
-            format!("build it: cd {} && cargo build --target {target}{release}", folder.display())
-        }
-        _ => "build it, or mend `component` in the manifest".to_owned(),
+    match CargoOutput::of(component) {
+        Some(_) => format!("build it: idlewild build {}", folder.display()),
+        None => "build it, or mend `component` in the manifest".to_owned(),
     }
 }
 
@@ -201,7 +224,7 @@ pub(super) mod tests {
                 "target/wasm32-wasip2/release/gallery.wasm",
                 |_| {},
                 "the component PATH/target/wasm32-wasip2/release/gallery.wasm does not exist; \
-                 build it: cd PATH && cargo build --target wasm32-wasip2 --release",
+                 build it: idlewild build PATH",
             ),
             (
                 "gallery.wasm",

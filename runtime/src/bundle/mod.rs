@@ -20,11 +20,12 @@ mod state;
 mod tree;
 
 pub use error::BundleError;
+pub use folder::CargoOutput;
 pub use grants::{Ask, DirectoryGrant, GrantOffer, Grants, HttpGrant, SecretGrant, SecretHeader, SecretSource, bind};
 pub use inspect::{Import, Inspection, Need, Producer, SignatureView, World, inspect, inspect_installed};
 pub use keys::{KEY_LIMIT, KeyError, PublicKey, SecretKey, Trust, TrustedKey};
 pub use manifest::{DirectoryAsk, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestError, Place, manifest_reference};
-pub use offer::{COMPONENT_LIMIT, Offer, pack, read, read_packed};
+pub use offer::{COMPONENT_LIMIT, Offer, cargo_output, pack, read, read_packed};
 pub use origin::{Origin, OriginError, Scheme};
 pub use output::{Readers, attach_signature, write_file, write_new_file};
 pub use packed::{MANIFEST_SECTION, PackedError, SIGNATURE_SECTION};

@@ -9,9 +9,9 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    BundleError, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, folder,
+    BundleError, CargoOutput, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, folder,
     packed::{self, Packed},
-    section::MAGIC,
+    section::{ELF, MAGIC},
     signature::SIGNATURE_LIMIT,
 };
 
@@ -42,16 +42,30 @@ impl Offer {
     }
 }
 
+/// What cargo makes the component of the bundle at `path` with; none where it is made otherwise, or lies in a packed file.
+pub fn cargo_output(path: &Path) -> Result<Option<CargoOutput>, BundleError> {
+    match folder_of(path) {
+        Some(folder) => folder::cargo_output(folder),
+        None if path.is_dir() => folder::cargo_output(path),
+        None => Ok(None),
+    }
+}
+
+/// The folder of a path that names a manifest.
+fn folder_of(path: &Path) -> Option<&Path> {
+    let folder = path.file_name().filter(|name| *name == MANIFEST_NAME).and_then(|_| path.parent())?;
+    // The parent of a bare name is empty, and means here.
+    Some(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+}
+
 /// Reads the bundle at `path`: a folder that holds an `idlewild.toml`, that file, or a packed `.wasm`.
 pub fn read(path: &Path) -> Result<Offer, BundleError> {
-    if path.file_name().is_some_and(|name| name == MANIFEST_NAME) {
-        let folder = path.parent().expect("a path with a name has a parent");
-        // The parent of a bare name is empty, and means here.
-        return read_folder(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    if let Some(folder) = folder_of(path) {
+        return read_folder(folder);
     }
     match read_file(path)? {
         None => read_folder(path),
-        Some(bytes) if !bytes.starts_with(MAGIC) => Err(BundleError::NoBundle {
+        Some(bytes) if !bytes.starts_with(MAGIC) && !bytes.starts_with(ELF) => Err(BundleError::NoBundle {
             path: path.to_owned(),
             fault: "it is a file, and not WebAssembly; name the folder that holds idlewild.toml, or a packed .wasm file",
         }),
@@ -155,6 +169,7 @@ mod tests {
         let component = wat::parse_str("(component)").unwrap();
         let cases = [
             (b"".to_vec(), "PATH is no bundle: it is a file, and not WebAssembly; name the folder"),
+            (b"\x7fELF".to_vec(), "PATH: it is compiled code already"),
             (b"some text".to_vec(), "PATH is no bundle: it is a file, and not WebAssembly; name the folder"),
             (wat::parse_str("(module)").unwrap(), "PATH: it is a core module, not a component; build it as a"),
             (component.clone(), "PATH: it carries no manifest; pack it: idlewild build FOLDER"),

@@ -11,6 +11,9 @@ const MODULE: &[u8] = &[0x01, 0x00, 0x00, 0x00];
 /// The number that marks a custom section.
 const CUSTOM: u8 = 0;
 
+/// How code begins that wasmtime compiled.
+pub(super) const ELF: &[u8] = b"\x7fELF";
+
 /// Why bytes are no row of sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -18,6 +21,8 @@ pub enum FrameError {
     Empty,
     #[error("it does not begin as WebAssembly does; name a WebAssembly component")]
     NotWasm,
+    #[error("it is compiled code already, which is taken from nobody; name the component it was compiled from")]
+    Compiled,
     #[error(
         "it is a core module, not a component; build it as a component, for example with: cargo build --target wasm32-wasip2"
     )]
@@ -46,6 +51,9 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Sections<'_>, FrameError> {
     }
     if bytes.len() < MAGIC.len() && MAGIC.starts_with(bytes) {
         return Err(FrameError::Torn { at: 0 });
+    }
+    if bytes.starts_with(ELF) {
+        return Err(FrameError::Compiled);
     }
     let Some(head) = bytes.strip_prefix(MAGIC) else { return Err(FrameError::NotWasm) };
     match head.get(..COMPONENT.len()) {
@@ -161,9 +169,10 @@ mod tests {
 
     #[test]
     fn what_is_no_component_is_told_what_it_is() {
-        let cases: [(&[u8], FrameError); 10] = [
+        let cases: [(&[u8], FrameError); 11] = [
             (b"", FrameError::Empty),
             (b"just some text", FrameError::NotWasm),
+            (b"\x7fELF\x02", FrameError::Compiled),
             (b"\0as", FrameError::Torn { at: 0 }),
             (b"\0asm\x0d\0", FrameError::Torn { at: 0 }),
             (b"\0asm\x01\0\0\0", FrameError::Module),

@@ -138,8 +138,12 @@ Nothing is compiled or run, and no host is needed for a file.
 Example:
   idlewild inspect ./gallery")]
     Inspect(Inspect),
-    /// Pack a bundle's folder into one file
-    #[command(after_help = "Example:\n  idlewild build ./gallery -o gallery.wasm")]
+    /// Build a bundle into one file: compile it where cargo can, and pack it
+    #[command(after_help = "\
+Where the folder is a crate's and the manifest names what cargo makes there, cargo runs first.
+
+Example:
+  idlewild build ./gallery -o gallery.wasm")]
     Build(Build),
     /// Sign a bundle
     #[command(after_help = "\

@@ -17,6 +17,9 @@ pub(super) struct Build {
     /// The file to write [default: ID-VERSION.wasm in the working folder]
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Only pack: take the component as it was built before
+    #[arg(long)]
+    pub(super) no_compile: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use super::{
     arguments::Given,
+    cargo,
     file_arguments::{Build, Sign, Verify},
     human,
     output::Output,
@@ -13,7 +14,13 @@ use super::{
 use crate::daemon::{self, Built, Signed, Verified};
 
 pub(super) fn build(out: &mut Output, command: Build) -> anyhow::Result<()> {
-    let Build { folder, output } = command;
+    let Build { folder, output, no_compile } = command;
+    if !no_compile && let Some(cargo_output) = daemon::cargo_output(&folder)? {
+        let is_manifest = folder.is_file();
+        let named = if is_manifest { folder.parent().unwrap_or(Path::new(".")) } else { &folder };
+        let crate_folder = if named.as_os_str().is_empty() { Path::new(".") } else { named };
+        cargo::build(crate_folder, &cargo_output)?;
+    }
     let built = daemon::build(&folder, output)?;
     if out.json {
         return out.object(&built);

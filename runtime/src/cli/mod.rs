@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bundles;
+mod cargo;
 mod compiling;
 mod conditions;
 mod display;

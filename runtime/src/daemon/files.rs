@@ -59,6 +59,13 @@ pub struct NewKey {
     pub secret_file: PathBuf,
 }
 
+pub use bundle::CargoOutput;
+
+/// What cargo makes the component of the bundle at `source` with; none where it is made otherwise.
+pub fn cargo_output(source: &Path) -> anyhow::Result<Option<CargoOutput>> {
+    Ok(bundle::cargo_output(source)?)
+}
+
 /// Packs the bundle at `source` into one file: `output`, or one in the working folder that is named after the bundle.
 pub fn build(source: &Path, output: Option<PathBuf>) -> anyhow::Result<Built> {
     let offer = bundle::read(source)?;

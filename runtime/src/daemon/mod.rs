@@ -24,7 +24,10 @@ use crate::{
 };
 
 pub use crate::bundle::{GrantOffer, SignaturePolicy};
-pub use files::{Built, NewKey, Signed, Verified, build, inspect, new_key, public_key_to_trust, sign, verify};
+pub use files::{
+    Built, CargoOutput, NewKey, Signed, Verified, build, cargo_output, inspect, new_key, public_key_to_trust, sign,
+    verify,
+};
 pub use grants::{Allowed, Plan, plan};
 pub use parts::{compile_component, now, parse_assumption, state_folder};
 pub use reach::{Reached, reach};

@@ -188,13 +188,15 @@ impl WasmEngine {
     /// Stops what runs, each with `End::Stopped`, and joins the threads. What is launched afterwards is stopped at once.
     pub fn stop(&self) {
         let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        self.works.code.stop();
         let patience = self.works.settings.stop_patience;
+        let works = self.works.clone();
         // On a thread of its own, because a runtime may not be waited for inside another. The ticker beats until the turns are
         // over: it is what makes computing guests yield.
         let stopping = thread::Builder::new().name("idlewild-stop".to_owned()).spawn(move || {
             let Threads { turns, guests, ticker } = threads;
             drop(turns);
+            // Only now: who waited for a compiler was stopped, and did not find a component that cannot be compiled.
+            works.code.stop();
             drop(ticker);
             guests.shutdown_timeout(patience);
         });

@@ -56,6 +56,6 @@ mod tests {
         }
         let workspace = fs::read_to_string(project.path().join("kit/Cargo.toml")).unwrap();
         assert_eq!(workspace.matches("members").count(), 1);
-        assert!(!workspace.contains("\"runtime\""), "only the kit is a member");
+        assert!(!workspace.contains("[\"runtime\""), "only the kit is a member");
     }
 }
