@@ -39,7 +39,7 @@ fn what_is_written_tests_builds_installs_and_runs() {
         place.ask_one(&["install", &file]);
         let mut host = place.serve_at_ease(&[]);
         let ended = host.wait_for("ended", &identifier);
-        assert_eq!(ended["outcome"]["outcome"], "succeeded", "{ended}");
+        assert_eq!(ended["outcome"], "succeeded", "{ended}");
         host.signal(Signal::TERM);
         assert_eq!(host.end().code, Some(0));
         before = Some(name);
