@@ -178,6 +178,42 @@ fn a_request_of_its_own_waits_for_its_floor() {
 }
 
 #[test]
+fn a_delay_counts_from_the_moment_of_the_test() {
+    let mut host = host();
+    for _ in 0..2 {
+        host.submit(Request::app_refresh("test.tasks.show").earliest_begin_in(QUARTER)).unwrap();
+        assert_eq!(pending(&host), [("test.tasks.show".into(), vec![Reason::EarliestBegin(host.now() + QUARTER)])]);
+        assert_eq!(host.run_due(), []);
+        host.advance(QUARTER);
+        assert_eq!(host.run_due().len(), 1);
+    }
+}
+
+#[idlewild_guest::bundle]
+mod failing {
+    use idlewild_guest::Request;
+
+    #[activate]
+    fn schedule() -> Result<(), String> {
+        Request::app_refresh("test.failing.work").submit()?;
+        Err("no feeds are configured".to_owned())
+    }
+
+    #[handler("test.failing.work")]
+    fn work() {}
+}
+
+#[test]
+fn a_failed_activation_leaves_nothing_behind() {
+    let mut host = Host::new(failing::BUNDLE);
+    assert_eq!(host.activate().unwrap_err(), "no feeds are configured");
+    assert_eq!(host.pending(), []);
+    host.submit(Request::app_refresh("test.failing.work").input("first")).unwrap();
+    host.activate().unwrap_err();
+    assert_eq!(host.pending()[0].request.input, b"first");
+}
+
+#[test]
 fn a_newer_request_replaces_and_says_so() {
     let mut host = host();
     let request = || Request::app_refresh("test.tasks.show").earliest_begin_in(QUARTER);
