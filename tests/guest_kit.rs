@@ -94,7 +94,8 @@ fn host_says_of(name: &str) -> Result<(), (&'static str, String)> {
 #[test]
 fn the_harness_refuses_what_is_no_identifier() {
     let long = format!("com.example.many.{}", "x".repeat(240));
-    for name in ["com.example.many.*", "com.example.many.ä ö", "com.example.many.a..b", "example", "", long.as_str()] {
+    for name in ["com.example.many.*", "com.example.many.ä ö", "com.example.many.a..b", "example", "", long.as_str()]
+    {
         let refusal = host_says_of(name);
         assert!(refusal.is_err(), "{name}");
         assert_eq!(harness_says(test::Profile::Server, Request::app_refresh(name).into_any()), refusal);

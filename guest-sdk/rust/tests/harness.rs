@@ -217,6 +217,14 @@ mod failing {
         Err("no feeds are configured".to_owned())
     }
 
+    #[cfg(any())]
+    #[activate]
+    fn schedule() {}
+
+    #[handler("test.failing.work")]
+    fn work() {}
+
+    #[cfg(any())]
     #[handler("test.failing.work")]
     fn work() {}
 }
