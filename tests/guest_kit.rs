@@ -85,6 +85,25 @@ fn the_harness_answers_as_the_host_does() {
     assert!(refused > 10, "{refused} refusals");
 }
 
+/// What the host answers to a guest that submits by a name that is none.
+fn host_says_of(name: &str) -> Result<(), (&'static str, String)> {
+    let parsed = rules::Identifier::parse(name).map(drop);
+    parsed.map_err(|error| ("not-permitted", error.to_string()))
+}
+
+#[test]
+fn the_harness_refuses_what_is_no_identifier() {
+    let long = format!("com.example.many.{}", "x".repeat(240));
+    for name in ["com.example.many.*", "com.example.many.ä ö", "com.example.many.a..b", "example", "", long.as_str()]
+    {
+        let refusal = host_says_of(name);
+        assert!(refusal.is_err(), "{name}");
+        assert_eq!(harness_says(test::Profile::Server, Request::app_refresh(name).into_any()), refusal);
+        let after = Request::app_refresh("com.example.a").run_after(name).into_any();
+        assert_eq!(harness_says(test::Profile::Server, after), refusal);
+    }
+}
+
 #[test]
 fn what_the_host_does_not_serve_the_harness_refuses_too() {
     let mut asked = rules::Request::new(id("com.example.a"), rules::Kind::AppRefresh);

@@ -1,6 +1,9 @@
 //! How far a task is, told so that it cannot go wrong.
 
-use crate::Task;
+use crate::{
+    Task,
+    host::{Host, Port},
+};
 
 /// Tells how far a task is: it only ever goes on, and never past its total. Made by [`Task::progress`].
 ///
@@ -15,7 +18,7 @@ pub struct Progress {
 }
 
 impl Task {
-    /// Tells how far the task is, from none of `total` units on.
+    /// Tells how far the task is, from none of `total` units on. Of no units all is done, which is told as one unit of one.
     ///
     /// ```no_run
     /// # fn look_at(_: &str) {}
@@ -39,8 +42,11 @@ impl Task {
 
 impl Progress {
     fn new(task: &Task, total: Option<u64>) -> Progress {
-        let progress = Progress { task: task.clone(), turn: task.next_turn(), completed: 0, total };
-        progress.tell();
+        let mut progress = Progress { task: task.clone(), turn: task.next_turn(), completed: 0, total: None };
+        match total {
+            Some(total) => progress.set_total(total),
+            None => progress.tell(),
+        }
         progress
     }
 
@@ -50,10 +56,11 @@ impl Progress {
         self.tell();
     }
 
-    /// Makes the total known, or another. What is completed stays, up to the total.
+    /// Makes the total known, or another, but never less than what is completed. Of no units all is done, as in [`Task::progress`].
     pub fn set_total(&mut self, total: u64) {
-        self.total = Some(total);
-        self.completed = self.bounded(self.completed);
+        // To the contract a total of 0 is an unknown one.
+        self.completed = self.completed.max(u64::from(total == 0));
+        self.total = Some(total.max(self.completed));
         self.tell();
     }
 
@@ -74,7 +81,7 @@ impl Progress {
     fn tell(&self) {
         if self.task.is_turn(self.turn) {
             // The contract writes an unknown total as 0.
-            self.task.set_progress(self.completed, self.total.unwrap_or(0));
+            Host::set_progress(self.completed, self.total.unwrap_or(0));
         }
     }
 }

@@ -61,7 +61,7 @@ impl Task {
         Host::attempt()
     }
 
-    /// Time until the task is asked to stop; zero once it has been asked. `None`: no time limit.
+    /// Time until the task is asked to stop; once it has been, until it is stopped. `None`: no time limit.
     pub fn time_remaining(&self) -> Option<Duration> {
         Host::time_remaining()
     }
@@ -81,9 +81,11 @@ impl Task {
         self.expiration().is_some()
     }
 
-    /// Tells how far the task is, as the contract has it; a total of 0 means that it is not known yet. The host keeps the latest.
-    /// [`Task::progress`] is hard to get wrong; this is for a handler that counts by itself.
+    /// Tells how far the task is, as the contract has it; a total of 0 means that it is not known yet. The host keeps the latest,
+    /// and what a [`Progress`](crate::Progress) made before still says is not told. [`Task::progress`] is hard to get wrong; this is for a
+    /// handler that counts by itself.
     pub fn set_progress(&self, completed: u64, total: u64) {
+        self.next_turn();
         Host::set_progress(completed, total);
     }
 

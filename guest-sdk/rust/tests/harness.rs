@@ -116,6 +116,7 @@ mod ordered {
         let mut first: Progress = task.progress_without_total();
         first.advance(3);
         first.set_total(2);
+        first.set_total(4);
         let mut second = task.progress(u64::MAX);
         first.advance(1);
         second.advance(u64::MAX - 1);
@@ -124,6 +125,23 @@ mod ordered {
             return reason.to_string();
         }
         String::new()
+    }
+
+    #[handler("test.ordered.counts-none")]
+    fn counts_none(task: &Task) {
+        let mut progress = task.progress(0);
+        progress.advance(1);
+        progress.set_total(0);
+        progress.set_total(2);
+        task.progress_without_total().set_total(0);
+    }
+
+    #[handler("test.ordered.counts-by-itself")]
+    fn counts_by_itself(task: &Task) {
+        let mut earlier = task.progress(9);
+        task.set_progress(5, 6);
+        earlier.advance(1);
+        drop(task.progress(3));
     }
 
     #[handler("test.ordered.insists")]
@@ -175,6 +193,50 @@ fn a_request_of_its_own_waits_for_its_floor() {
     assert_eq!(host.run_due(), []);
     host.advance(SECOND);
     assert_eq!(host.run_due().len(), 1);
+}
+
+#[test]
+fn a_delay_counts_from_the_moment_of_the_test() {
+    let mut host = host();
+    for _ in 0..2 {
+        host.submit(Request::app_refresh("test.tasks.show").earliest_begin_in(QUARTER)).unwrap();
+        assert_eq!(pending(&host), [("test.tasks.show".into(), vec![Reason::EarliestBegin(host.now() + QUARTER)])]);
+        assert_eq!(host.run_due(), []);
+        host.advance(QUARTER);
+        assert_eq!(host.run_due().len(), 1);
+    }
+}
+
+#[idlewild_guest::bundle]
+mod failing {
+    use idlewild_guest::Request;
+
+    #[activate]
+    fn schedule() -> Result<(), String> {
+        Request::app_refresh("test.failing.work").submit()?;
+        Err("no feeds are configured".to_owned())
+    }
+
+    #[cfg(any())]
+    #[activate]
+    fn schedule() {}
+
+    #[handler("test.failing.work")]
+    fn work() {}
+
+    #[cfg(any())]
+    #[handler("test.failing.work")]
+    fn work() {}
+}
+
+#[test]
+fn a_failed_activation_leaves_nothing_behind() {
+    let mut host = Host::new(failing::BUNDLE);
+    assert_eq!(host.activate().unwrap_err(), "no feeds are configured");
+    assert_eq!(host.pending(), []);
+    host.submit(Request::app_refresh("test.failing.work").input("first")).unwrap();
+    host.activate().unwrap_err();
+    assert_eq!(host.pending()[0].request.input, b"first");
 }
 
 #[test]
@@ -298,6 +360,14 @@ fn refuses_what_the_host_refuses() {
     let show = || Request::app_refresh("test.tasks.show");
     for (request, message) in [
         (
+            Request::app_refresh("test.tasks.echo.*").into_any(),
+            "`test.tasks.echo.*` may contain only ASCII letters, digits, hyphens, underscores and dots",
+        ),
+        (
+            show().run_after("test.tasks.echo.a..b").into_any(),
+            "`test.tasks.echo.a..b` has an empty part between its dots",
+        ),
+        (
             Request::app_refresh("test.tasks.shown").into_any(),
             "test.tasks.shown is not among the bundle's permitted-identifiers",
         ),
@@ -345,7 +415,19 @@ fn progress_goes_on_only_and_the_newest_speaks() {
     let mut host = Host::new(ordered::BUNDLE);
     let ended = host.launch(Request::app_refresh("test.ordered.counts"));
     let max = u64::MAX;
-    assert_eq!(ended.progress, [(0, 0), (3, 0), (2, 2), (0, max), (max - 1, max), (max, max)]);
+    assert_eq!(ended.progress, [(0, 0), (3, 0), (3, 3), (3, 4), (0, max), (max - 1, max), (max, max)]);
+}
+
+#[test]
+fn of_nothing_all_is_done() {
+    let ended = Host::new(ordered::BUNDLE).launch(Request::app_refresh("test.ordered.counts-none"));
+    assert_eq!(ended.progress, [(1, 1), (1, 1), (1, 1), (1, 2), (0, 0), (1, 1)]);
+}
+
+#[test]
+fn a_handler_that_counts_by_itself_is_the_newest_to_speak() {
+    let ended = Host::new(ordered::BUNDLE).launch(Request::app_refresh("test.ordered.counts-by-itself"));
+    assert_eq!(ended.progress, [(0, 9), (5, 6), (0, 3)]);
 }
 
 #[test]

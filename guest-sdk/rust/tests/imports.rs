@@ -38,6 +38,14 @@ fn a_bundle_exports_the_world_it_is_of() {
 }
 
 #[test]
+fn what_waits_in_order_imports_what_it_waits_for() {
+    let (imports, exports) = names("behaviours");
+    assert!(exports.is_superset(&contract(&["handler"])), "{exports:#?}");
+    assert!(imports.is_superset(&contract(&["expiration-poll"])), "{imports:#?}");
+    assert!(imports.is_disjoint(&contract(&["expiration"])), "{imports:#?}");
+}
+
+#[test]
 fn what_never_waits_imports_nothing_to_wait_for() {
     for bundle in ["hello", "gallery"] {
         let (imports, _) = names(bundle);

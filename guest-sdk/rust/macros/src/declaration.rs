@@ -2,7 +2,10 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::{Attribute, Error, FnArg, Ident, Item, ItemFn, ItemMod, LitStr, Signature, Type, spanned::Spanned};
+use syn::{
+    Attribute, Error, FnArg, Ident, Item, ItemFn, ItemMod, LitStr, Signature, Token, Type, TypeReference,
+    punctuated::Punctuated, spanned::Spanned,
+};
 
 use crate::identifier;
 
@@ -17,8 +20,15 @@ pub(crate) enum World {
 pub(crate) struct Declaration {
     pub(crate) world: World,
     pub(crate) module: ItemMod,
-    pub(crate) activate: Option<Ident>,
+    pub(crate) activates: Vec<Activate>,
     pub(crate) handlers: Vec<Handler>,
+}
+
+/// What activates the bundle: one function, or several under conditions of which one is meant to hold.
+pub(crate) struct Activate {
+    pub(crate) function: Ident,
+    /// Under which `#[cfg]`s the function exists.
+    pub(crate) conditions: Vec<TokenStream>,
 }
 
 /// One identifier and the function that handles it.
@@ -64,14 +74,14 @@ pub(crate) fn read(arguments: TokenStream, module: TokenStream) -> Result<Declar
     }
     match reader.errors {
         Some(errors) => Err(Fault { errors, rest: module.into_token_stream() }),
-        None => Ok(Declaration { world, module, activate: reader.activate, handlers: reader.handlers }),
+        None => Ok(Declaration { world, module, activates: reader.activates, handlers: reader.handlers }),
     }
 }
 
 /// What has been found so far.
 #[derive(Default)]
 struct Reader {
-    activate: Option<Ident>,
+    activates: Vec<Activate>,
     handlers: Vec<Handler>,
     errors: Option<Error>,
 }
@@ -81,6 +91,12 @@ impl Parameter {
         match kind {
             Type::Reference(_) => Parameter::Borrowed(kind.span()),
             _ => Parameter::Owned(kind.span(), kind.to_token_stream()),
+        }
+    }
+
+    pub(crate) fn place(&self) -> Span {
+        match self {
+            Parameter::Borrowed(place) | Parameter::Owned(place, _) => *place,
         }
     }
 }
@@ -153,12 +169,13 @@ impl Reader {
         if !inputs.is_empty() {
             self.refuse(inputs, "`#[activate]` goes on a function without arguments: no task is running");
         }
-        match &self.activate {
-            Some(earlier) => {
+        let conditions = conditions(function);
+        match self.activates.iter().find(|earlier| is_same(&earlier.conditions, &conditions)) {
+            Some(Activate { function: earlier, .. }) => {
                 let message = format!("the bundle is activated by one function, and `{earlier}` already is it");
                 self.refuse(ident, message);
             }
-            None => self.activate = Some(ident.clone()),
+            None => self.activates.push(Activate { function: ident.clone(), conditions }),
         }
     }
 
@@ -169,18 +186,9 @@ impl Reader {
                 "nothing awaits in the synchronous world: make this a `fn`, or the bundle `#[bundle]` without `sync`";
             self.refuse(keyword, message);
         }
-        if inputs.len() > 2 {
-            self.refuse(inputs, "a handler takes the task and an input, at most");
-        }
-        let mut parameters = Vec::new();
-        for parameter in inputs {
-            match parameter {
-                FnArg::Typed(parameter) => parameters.push(Parameter::of(&parameter.ty)),
-                FnArg::Receiver(receiver) => self.refuse(receiver, "a handler is a function, not a method"),
-            }
-        }
-        let Some(identifier) = self.identifier(attribute) else { return };
-        let conditions = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+        let parameters = self.parameters(inputs);
+        let conditions = conditions(function);
+        let Some(identifier) = self.identifier(attribute, &conditions) else { return };
         self.handlers.push(Handler {
             identifier,
             function: ident.clone(),
@@ -190,12 +198,42 @@ impl Reader {
                 syn::ReturnType::Default => ident.span(),
                 syn::ReturnType::Type(_, returned) => returned.span(),
             },
-            conditions: conditions.map(ToTokens::to_token_stream).collect(),
+            conditions,
         });
     }
 
-    /// The identifier of a handler, if it is one and the first of its name.
-    fn identifier(&mut self, attribute: &Attribute) -> Option<LitStr> {
+    /// How a handler takes what: the task and an input, at most.
+    fn parameters(&mut self, inputs: &Punctuated<FnArg, Token![,]>) -> Vec<Parameter> {
+        let (mut parameters, mut tasks, mut values) = (Vec::new(), 0, 0);
+        for parameter in inputs {
+            let kind = match parameter {
+                FnArg::Typed(parameter) => &parameter.ty,
+                FnArg::Receiver(receiver) => {
+                    self.refuse(receiver, "a handler is a function, not a method");
+                    continue;
+                }
+            };
+            if let Some(message) = refused_reference(kind) {
+                self.refuse(kind, message);
+                continue;
+            }
+            let count = if is_task(kind) { &mut tasks } else { &mut values };
+            *count += 1;
+            parameters.push(Parameter::of(kind));
+        }
+        if inputs.len() > 2 {
+            self.refuse(inputs, "a handler takes the task and an input, at most");
+        } else if tasks > 1 {
+            self.refuse(inputs, "a handler takes the task once, and an input");
+        } else if values > 1 {
+            self.refuse(inputs, "a handler takes one input, and the task as `&Task` or `Task`");
+        }
+        parameters
+    }
+
+    /// The identifier of a handler, if it is one and the first of its name. Under different conditions there may be two: whether both
+    /// then hold is found when the bundle registers.
+    fn identifier(&mut self, attribute: &Attribute, conditions: &[TokenStream]) -> Option<LitStr> {
         let Ok(identifier) = attribute.parse_args::<LitStr>() else {
             self.refuse(
                 &attribute.meta,
@@ -208,13 +246,48 @@ impl Reader {
             return None;
         }
         let name = identifier.value();
-        if let Some(earlier) = self.handlers.iter().find(|handler| handler.identifier.value() == name) {
+        let is_earlier =
+            |handler: &&Handler| handler.identifier.value() == name && is_same(&handler.conditions, conditions);
+        if let Some(earlier) = self.handlers.iter().find(is_earlier) {
             let message = format!("`{name}` is already handled by `{}`", earlier.function);
             self.refuse(&identifier, message);
             return None;
         }
         Some(identifier)
     }
+}
+
+/// What is wrong with a parameter that is borrowed, if the task cannot be meant by it.
+fn refused_reference(kind: &Type) -> Option<&'static str> {
+    let Type::Reference(TypeReference { mutability, elem, .. }) = kind else { return None };
+    match &**elem {
+        _ if mutability.is_some() => Some("a handler cannot take `&mut`: take the task as `&Task` or `Task`"),
+        Type::Path(path) if path.path.is_ident("str") => {
+            Some("a handler cannot take `&str`: take the input as a `String`")
+        }
+        Type::Slice(_) => Some("a handler cannot take `&[_]`: take the input as a `Vec<u8>`"),
+        _ => None,
+    }
+}
+
+/// Whether the task is meant: what is borrowed, or is called `Task`.
+fn is_task(kind: &Type) -> bool {
+    match kind {
+        Type::Reference(_) => true,
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "Task"),
+        _ => false,
+    }
+}
+
+/// Under which `#[cfg]`s a function exists.
+fn conditions(function: &ItemFn) -> Vec<TokenStream> {
+    let conditions = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    conditions.map(ToTokens::to_token_stream).collect()
+}
+
+fn is_same(one: &[TokenStream], other: &[TokenStream]) -> bool {
+    let text = |conditions: &[TokenStream]| conditions.iter().map(ToString::to_string).collect::<Vec<_>>();
+    text(one) == text(other)
 }
 
 fn is_activate(attribute: &Attribute) -> bool {

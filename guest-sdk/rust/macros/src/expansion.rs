@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
-use crate::declaration::{Declaration, Fault, Handler, Parameter, World};
+use crate::declaration::{Activate, Declaration, Fault, Handler, Parameter, World};
 
 /// The module as it stands, and the compiler's errors beside it.
 pub(crate) fn faulty(fault: Fault) -> TokenStream {
@@ -14,15 +14,16 @@ pub(crate) fn faulty(fault: Fault) -> TokenStream {
 
 /// The module with its bundle declared.
 pub(crate) fn whole(declaration: Declaration) -> TokenStream {
-    let Declaration { world, mut module, activate, handlers } = declaration;
+    let Declaration { world, mut module, activates, handlers } = declaration;
     let (handler, export) = match world {
         World::Synchronous => (quote!(Handler), quote!(__export_synchronous)),
         World::Asynchronous => (quote!(AsyncHandler), quote!(__export_asynchronous)),
     };
-    let activate = match activate {
-        Some(activate) => quote_spanned!(activate.span()=> || ::idlewild_guest::__private::activate(#activate)),
-        None => quote!(|| ::core::result::Result::Ok(())),
-    };
+    let activates = activates.iter().map(|Activate { function, conditions }| {
+        let call = quote_spanned!(function.span()=> ::idlewild_guest::__private::activate(#function)?;);
+        quote!(#(#conditions)* #call)
+    });
+    let activate = quote!(|| { #(#activates)* ::core::result::Result::Ok(()) });
     let handlers = handlers.iter().map(|handler| entry(world, handler));
     let declared = [
         quote! {
@@ -45,7 +46,8 @@ pub(crate) fn whole(declaration: Declaration) -> TokenStream {
 /// A row of the table of handlers.
 fn entry(world: World, handler: &Handler) -> TokenStream {
     let Handler { identifier, function, is_async, parameters, returned, conditions } = handler;
-    let names: Vec<_> = (0..parameters.len()).map(|place| format_ident!("parameter_{place}")).collect();
+    let places = parameters.iter().map(Parameter::place).enumerate();
+    let names: Vec<_> = places.map(|(number, place)| format_ident!("parameter_{number}", span = place)).collect();
     let values = parameters.iter().map(value);
     let call = quote_spanned!(function.span()=> #function(#(#names),*));
     let returns = if *is_async { quote!(#call.await) } else { call };

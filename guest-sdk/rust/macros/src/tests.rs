@@ -92,6 +92,43 @@ fn a_handler_is_there_under_its_functions_conditions() {
 }
 
 #[test]
+fn what_activates_is_called_under_its_conditions() {
+    let module = quote!(
+        mod tasks {
+            #[cfg(unix)]
+            #[activate]
+            fn schedule() {}
+            #[handler("a.b")]
+            fn run() {}
+        }
+    );
+    let expansion = expand(quote!(), module).to_string();
+    let call = "# [cfg (unix)] :: idlewild_guest :: __private :: activate (schedule) ?";
+    assert!(expansion.contains(call), "{expansion}");
+}
+
+#[test]
+fn one_of_several_that_exclude_each_other_may_handle_or_activate() {
+    let module = quote!(
+        mod tasks {
+            #[cfg(unix)]
+            #[activate]
+            fn schedule() {}
+            #[cfg(not(unix))]
+            #[activate]
+            fn schedule() {}
+            #[cfg(unix)]
+            #[handler("a.b")]
+            fn run() {}
+            #[cfg(not(unix))]
+            #[handler("a.b")]
+            fn run() {}
+        }
+    );
+    assert_eq!(messages(expand(quote!(), module)), Vec::<String>::new());
+}
+
+#[test]
 fn refuses_what_cannot_be_a_bundle() {
     let handler = quote!(
         #[handler("a.b")]
@@ -159,6 +196,48 @@ fn refuses_what_cannot_be_a_handler() {
                 fn run(a: &Task, b: String, c: String) {}
             ),
             "the task and an input, at most",
+        ),
+        (
+            quote!(
+                #[handler("a.b")]
+                fn run(a: Task, b: Task) {}
+            ),
+            "a handler takes the task once",
+        ),
+        (
+            quote!(
+                #[handler("a.b")]
+                fn run(a: &idlewild_guest::Task, b: Task) {}
+            ),
+            "a handler takes the task once",
+        ),
+        (
+            quote!(
+                #[handler("a.b")]
+                fn run(a: String, b: Vec<u8>) {}
+            ),
+            "a handler takes one input",
+        ),
+        (
+            quote!(
+                #[handler("a.b")]
+                fn run(input: &str) {}
+            ),
+            "a handler cannot take `&str`: take the input as a `String`",
+        ),
+        (
+            quote!(
+                #[handler("a.b")]
+                fn run(input: &[u8]) {}
+            ),
+            "a handler cannot take `&[_]`: take the input as a `Vec<u8>`",
+        ),
+        (
+            quote!(
+                #[handler("a.b")]
+                fn run(task: &mut Task) {}
+            ),
+            "a handler cannot take `&mut`: take the task as `&Task` or `Task`",
         ),
         (
             quote!(

@@ -45,9 +45,10 @@
 //! ```
 //!
 //! It goes by the host's rules: who may submit what, what waits and why, what is replaced, what comes back, what a success drops, when
-//! a task is asked to stop and when it is stopped. Three things are simpler. Tasks run one after the other, each to its end. No time
-//! passes but what is slept, waited or moved by hand, so plain computing takes none; and nothing costs fuel. A handler that must be
-//! stopped is left at the next thing it asks of the host.
+//! a task is asked to stop and when it is stopped. Four things are simpler. Tasks run one after the other, each to its end. They go in
+//! one order, short work first, then by priority and age, where a host takes turns between requests of different needs. No time passes
+//! but what is slept, waited or moved by hand, so plain computing takes none; and nothing costs fuel. A handler that must be stopped is
+//! left at the next thing it asks of the host.
 
 mod folders;
 mod port;
@@ -120,7 +121,9 @@ impl<H: Launchable> Host<H> {
     pub fn new(bundle: Bundle<H>) -> Host<H> {
         let world = World::new(bundle.identifiers().collect());
         let world = world.unwrap_or_else(|error| panic!("no folder for the test can be made: {error}"));
-        Host { bundle, world: Rc::new(RefCell::new(world)) }
+        let world = Rc::new(RefCell::new(world));
+        port::keep_time(&world);
+        Host { bundle, world }
     }
 
     /// Puts a profile's limits in force; at first they are the server's.
@@ -152,8 +155,9 @@ impl<H: Launchable> Host<H> {
         self.world.borrow().now
     }
 
-    /// Moves the clock on. What has become due is launched by [`Host::run_due`].
+    /// Moves the clock on, by which a request that the test makes counts its delays: of several hosts, the one last made or moved. What has become due is launched by [`Host::run_due`].
     pub fn advance(&mut self, span: Duration) {
+        port::keep_time(&self.world);
         self.world.borrow_mut().now += span;
     }
 
@@ -167,10 +171,11 @@ impl<H: Launchable> Host<H> {
         self.world.borrow_mut().plan(identifier, Plan { when, what: Planned::Interrupt });
     }
 
-    /// Activates the bundle, as after its installation. Errors: what `#[activate]` returns.
+    /// Activates the bundle, as after its installation. Errors: what `#[activate]` returns. Nothing it submitted or took back then stands.
     pub fn activate(&mut self) -> Result<(), String> {
+        let before = self.world.borrow().requests();
         let _entered = Entered::new(&self.world);
-        self.bundle.activate()
+        self.bundle.activate().inspect_err(|_| self.world.borrow_mut().restore(before))
     }
 
     /// Submits a request, as a person does. Errors: the host refuses it.

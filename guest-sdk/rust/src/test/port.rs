@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     panic,
     path::PathBuf,
-    rc::Rc,
+    rc::{Rc, Weak},
     task::Poll,
     time::{Duration, SystemTime},
 };
@@ -16,6 +16,14 @@ use crate::{ExpirationReason, Kind, Request, Submission, SubmitError, host::Port
 thread_local! {
     /// The world that handlers on this thread are in.
     static CURRENT: RefCell<Option<Rc<RefCell<World>>>> = const { RefCell::new(None) };
+
+    /// The world whose clock a test's own code on this thread goes by.
+    static CLOCK: RefCell<Weak<RefCell<World>>> = const { RefCell::new(Weak::new()) };
+}
+
+/// Lets requests that a test makes go by this world's clock, for as long as its host lives and no other does the same.
+pub(super) fn keep_time(world: &Rc<RefCell<World>>) {
+    CLOCK.set(Rc::downgrade(world));
 }
 
 /// While it lives, the bundle's code on this thread is in a world.
@@ -75,7 +83,7 @@ impl Port for Harness {
         reason = "a request that is only made, and not submitted, may be made anywhere"
     )]
     fn now() -> SystemTime {
-        let world = CURRENT.with_borrow(Clone::clone);
+        let world = CURRENT.with_borrow(Clone::clone).or_else(|| CLOCK.with_borrow(Weak::upgrade));
         world.map_or_else(SystemTime::now, |world| world.borrow().now)
     }
 

@@ -54,13 +54,16 @@ impl Unfinished {
     }
 }
 
-/// Judges a submission, in the host's order: permission, options, count. `unfinished` is what else is.
+/// Judges a submission, in the host's order: names, permission, options, count. `unfinished` is what else is.
 pub(super) fn admit(
     profile: Profile,
     permitted: &[&str],
     unfinished: &[Unfinished],
     request: &Request,
 ) -> Result<(), SubmitError> {
+    for name in std::iter::once(&request.identifier).chain(&request.run_after) {
+        check_name(name)?;
+    }
     check_permission(profile, permitted, request)?;
     check_options(profile, permitted, request)?;
     let (kind, allowed) = match (profile, &request.kind) {
@@ -80,6 +83,24 @@ pub(super) fn admit(
         });
     }
     Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), SubmitError> {
+    /// The longest name, in bytes.
+    const LIMIT: usize = 255;
+    let fault = if name.len() > LIMIT {
+        "is longer than 255 bytes"
+    } else if !name.contains('.') {
+        "is not a reverse-DNS name of at least two parts, such as com.example.gallery"
+    } else if name.split('.').any(str::is_empty) {
+        "has an empty part between its dots"
+    } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) {
+        "may contain only ASCII letters, digits, hyphens, underscores and dots"
+    } else {
+        return Ok(());
+    };
+    let name: String = name.chars().take(LIMIT).collect();
+    not_permitted(format!("`{name}` {fault}"))
 }
 
 fn check_permission(profile: Profile, permitted: &[&str], request: &Request) -> Result<(), SubmitError> {

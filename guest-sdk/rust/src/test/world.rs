@@ -81,6 +81,16 @@ impl World {
         Ok(Submission { request_id: id.to_string(), replaced })
     }
 
+    /// The requests as they stand, for [`World::restore`].
+    pub(super) fn requests(&self) -> Vec<Unfinished> {
+        self.unfinished.clone()
+    }
+
+    /// Undoes what was submitted and taken back since. Numbers that were given are not given again.
+    pub(super) fn restore(&mut self, requests: Vec<Unfinished>) {
+        self.unfinished = requests;
+    }
+
     /// Takes back what is pending: of one identifier, or all.
     pub(super) fn cancel(&mut self, identifier: Option<&str>) {
         self.unfinished.retain(|request| {
