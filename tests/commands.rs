@@ -132,6 +132,12 @@ fn a_second_installation_is_said_to_be_one_and_an_upgrade_cancels_what_is_no_lon
         assert_eq!(pending["record"]["id"], kept, "{pending}");
         let components = fs::read_dir(place.state().join("components")).unwrap().count();
         assert_eq!(components, 2, "the old version's component is kept for a rollback");
+        let noted = place.ask(&["history", "--identifier", "test.behaviours.exits"]);
+        assert_eq!(
+            (&noted[0]["what"], &noted[0]["detail"]),
+            (&json!("cancelled"), &json!("bundle-changed")),
+            "{noted:?}"
+        );
         if let Some(host) = host {
             let end = stop(host);
             let cancelled = end.events_of("cancelled", "test.behaviours.exits");

@@ -7,7 +7,7 @@ use idlewild::{
     rules::*,
     scheduler::{Event, SchedulerError},
 };
-use idlewild_tests::{World, bundle, bundle_asking, bundle_id};
+use idlewild_tests::{World, bundle, bundle_asking, bundle_id, id};
 
 use super::{COUNT, GALLERY, REFRESH, THIRD, ok, processing, refresh, world};
 
@@ -138,4 +138,44 @@ fn what_is_asked_and_not_granted_is_waited_for_by_name() {
     world.install(&granted(&["title"]));
     world.submit(refresh(REFRESH)).unwrap();
     assert_eq!(world.reasons(REFRESH), ["behind", "not-granted"], "what is taken back closes it again");
+}
+
+fn history(world: &mut World) -> Vec<String> {
+    let filter = HistoryFilter { identifier: None, bundle: None, before: None, limit: 100 };
+    let said = |record: HistoryRecord| {
+        let HistoryEntry { bundle: _, what, identifier: _, request, detail } = record.entry;
+        let request = request.map(|request| format!(" {request}")).unwrap_or_default();
+        format!("{what}{request}: {}", detail.unwrap_or_default())
+    };
+    world.core.history(&filter).unwrap().into_iter().map(said).collect()
+}
+
+#[test]
+fn history_keeps_the_newest_changes_and_their_causes() {
+    let mut world = world();
+    let floor = Some(world.now().wall + Duration::from_secs(900));
+    world.submit(Request { earliest_begin: floor, ..refresh(REFRESH) }).unwrap();
+    world.submit(Request { earliest_begin: floor, ..refresh(REFRESH) }).unwrap();
+    world.cancel(REFRESH);
+    assert_eq!(history(&mut world), ["cancelled 2: person", "replaced 1: by request 2"]);
+    world.submit(Request { earliest_begin: floor, ..processing(COUNT) }).unwrap();
+    world.install(&bundle(GALLERY, &[REFRESH]));
+    let newest = ["bundle-installed: 1.0.0", "cancelled 3: bundle-changed", "cancelled 2: person"];
+    assert_eq!(history(&mut world), newest, "no more than the policy keeps");
+    world.crash();
+    assert_eq!(history(&mut world), newest);
+    let submission = world.submit(refresh(REFRESH)).unwrap();
+    assert_eq!(submission.request, RequestId(4), "no number that history names is given again");
+}
+
+#[test]
+fn what_was_not_committed_is_not_history() {
+    let mut world = world();
+    let floor = Some(world.now().wall + Duration::from_secs(900));
+    world.submit(Request { earliest_begin: floor, ..refresh(REFRESH) }).unwrap();
+    world.database.set_full(true);
+    let (reply, _answer) = tokio::sync::oneshot::channel();
+    world.send(Event::Cancel { bundle: None, identifier: Some(id(REFRESH)), cause: CancelCause::Person, reply });
+    world.step();
+    assert_eq!(history(&mut world), Vec::<String>::new());
 }

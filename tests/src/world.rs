@@ -56,6 +56,7 @@ pub fn policy(profile: Profile) -> Policy {
         sampling: Duration::from_secs(5),
         history_tasks: 10_000,
         history_age: Duration::from_secs(30 * 86_400),
+        history_changes: 3,
     }
 }
 

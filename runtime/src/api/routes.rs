@@ -64,6 +64,7 @@ pub fn router(host: Host, about: wire::About, closing: Closing) -> Router {
         .route("/signature-policy", put(set_policy))
         .route("/requests", get(pending).post(submit))
         .route("/requests/{identifier}", delete(cancel))
+        .route("/history", get(history))
         .route("/tasks", get(tasks))
         .route("/tasks/{task}", get(task))
         .route("/tasks/{task}/log", get(log))
@@ -198,6 +199,13 @@ async fn cancel(State(served): State<Served>, Segment(identifier): Segment<Ident
 
 async fn tasks(State(served): State<Served>, Params(query): Params<wire::TaskQuery>) -> Answer<Vec<wire::Task>> {
     Ok(Json(served.host.tasks(query.into_filter()).await?.iter().map(wire::Task::for_list).collect()))
+}
+
+async fn history(
+    State(served): State<Served>,
+    Params(query): Params<wire::HistoryQuery>,
+) -> Answer<Vec<wire::HistoryEntry>> {
+    Ok(Json(served.host.history(query.into_filter()).await?.into_iter().map(wire::HistoryEntry::from).collect()))
 }
 
 async fn task(State(served): State<Served>, Segment(task): Segment<TaskId>) -> Answer<wire::Task> {

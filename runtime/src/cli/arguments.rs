@@ -174,6 +174,13 @@ Example:
     /// List tasks, newest first
     #[command(after_help = "Example:\n  idlewild tasks --identifier com.example.gallery.refresh")]
     Tasks(Tasks),
+    /// List what changed of bundles and requests, and why, newest first
+    #[command(after_help = "\
+Tasks are listed by `idlewild tasks`.
+
+Example:
+  idlewild history --bundle com.example.gallery")]
+    History(History),
     /// Show everything about one task, its output included
     #[command(after_help = "Example:\n  idlewild task 12")]
     Task(Task),
@@ -402,6 +409,22 @@ pub(super) struct Tasks {
     pub(super) bundle: Option<BundleId>,
     /// Only those older than this task: the last of the page before
     #[arg(long, value_name = "TASK")]
+    pub(super) before: Option<u64>,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_parser = limit)]
+    pub(super) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct History {
+    /// Only of requests of this identifier
+    #[arg(long, value_parser = Identifier::parse)]
+    pub(super) identifier: Option<Identifier>,
+    /// Only of this bundle
+    #[arg(long, value_parser = BundleId::parse)]
+    pub(super) bundle: Option<BundleId>,
+    /// Only changes older than this one: the last of the page before
+    #[arg(long, value_name = "CHANGE")]
     pub(super) before: Option<u64>,
     /// At most so many
     #[arg(long, default_value_t = 20, value_parser = limit)]

@@ -9,6 +9,7 @@ mod display;
 mod file_arguments;
 mod files;
 mod grants;
+mod history;
 mod human;
 mod inspect;
 mod keys;
@@ -122,6 +123,7 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
         Command::Cancel(command) => requests::cancel(client, out, command).await,
         Command::Why(command) => requests::why(client, out, command).await,
         Command::Tasks(command) => tasks::tasks(client, out, command).await,
+        Command::History(command) => history::history(client, out, command).await,
         Command::Task(command) => tasks::task(client, out, command).await,
         Command::Logs(command) => tasks::logs(client, out, command).await,
         Command::Conditions(command) => conditions::conditions(client, out, command).await,

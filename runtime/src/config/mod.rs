@@ -164,6 +164,8 @@ settings! {
     history_tasks: u64 = count(10_000), "tasks";
     /// How long an ended task is kept.
     history_time: Duration = days(30), "days";
+    /// How many changes of one bundle and its requests are kept.
+    history_changes: u64 = count(1_000), "changes";
 
     /// How often the machine's conditions are looked at while something waits for them.
     conditions_every: Duration = seconds(5), "s";
@@ -200,6 +202,7 @@ impl Settings {
             sampling: self.conditions_every,
             history_tasks: self.history_tasks,
             history_age: self.history_time,
+            history_changes: self.history_changes,
         }
     }
 }

@@ -18,8 +18,8 @@ pub use crate::bundle::{
     Verdict,
 };
 pub use crate::rules::{
-    BundleState, Conditions, Gate, Happening, Missing, Policy, Refusal, RefusalCode, Request, RequestRecord,
-    Submission, TaskFilter, TaskRecord, Waiting, What, Why,
+    BundleState, Conditions, Gate, Happening, HistoryEntry, HistoryFilter, HistoryRecord, Missing, Policy, Refusal,
+    RefusalCode, Request, RequestRecord, Submission, TaskFilter, TaskRecord, Waiting, What, Why,
 };
 use crate::{
     bundle::{Bundle, StateFolder},
@@ -244,6 +244,11 @@ impl Host {
 
     pub async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskRecord>, HostError> {
         Ok(self.inner.mailbox.ask(move |_, core| core.tasks(&filter)).await?)
+    }
+
+    /// What changed of bundles and requests, newest first.
+    pub async fn history(&self, filter: HistoryFilter) -> Result<Vec<HistoryRecord>, HostError> {
+        Ok(self.inner.mailbox.ask(move |_, core| core.history(&filter)).await?)
     }
 
     pub async fn task(&self, task: TaskId) -> Result<TaskRecord, HostError> {

@@ -32,6 +32,8 @@ pub struct Policy {
     /// How many ended tasks are remembered for each bundle, and for how long.
     pub history_tasks: u64,
     pub history_age: Duration,
+    /// How many changes of each bundle and its requests are remembered.
+    pub history_changes: u64,
 }
 
 impl Policy {

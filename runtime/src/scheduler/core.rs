@@ -202,6 +202,7 @@ impl Core {
         let mut work = Work::default();
         let running_before = self.running.clone();
         let decided = self.decide(now, events, &mut work);
+        self.note_changes(now, &mut work);
         let Work {
             ledger,
             happenings,
@@ -292,6 +293,20 @@ impl Core {
 
     pub fn conditions(&self) -> &Conditions {
         self.observer.current()
+    }
+
+    /// What happens to bundles and requests goes into history with the step that makes it true.
+    fn note_changes(&self, now: Now, work: &mut Work) {
+        let changes: Vec<HistoryEntry> = work.happenings.iter().filter_map(HistoryEntry::of).collect();
+        let bundles: BTreeSet<&BundleId> = changes.iter().map(|change| &change.bundle).collect();
+        for bundle in bundles {
+            let own = changes.iter().filter(|change| change.bundle == *bundle);
+            // Those that would be forgotten at once are not written.
+            let most = usize::try_from(self.policy.history_changes).unwrap_or(usize::MAX);
+            let skipped = own.clone().count().saturating_sub(most);
+            work.ledger.write_all(own.skip(skipped).map(|change| store::note_in_history(now.wall, change)));
+            work.ledger.write(store::bound_history(bundle, self.policy.history_changes));
+        }
     }
 
     pub(super) fn tell(&mut self, now: Now, what: What) {

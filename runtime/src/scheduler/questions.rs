@@ -90,6 +90,11 @@ impl Core {
         Ok(tasks)
     }
 
+    /// What changed of bundles and requests, newest first.
+    pub fn history(&mut self, filter: &HistoryFilter) -> Result<Vec<HistoryRecord>, SchedulerError> {
+        Ok(self.store.history(filter)?)
+    }
+
     /// The checkpoint kept for a running task's identifier.
     pub fn checkpoint(&mut self, task: TaskId) -> Result<Option<Vec<u8>>, SchedulerError> {
         match self.running.get(&task) {

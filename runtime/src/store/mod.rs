@@ -3,6 +3,7 @@
 
 mod bundles;
 mod database;
+mod history;
 mod requests;
 mod row;
 mod sqlite;
@@ -10,6 +11,7 @@ mod tasks;
 
 pub use bundles::*;
 pub use database::*;
+pub use history::*;
 pub use requests::*;
 pub use sqlite::*;
 pub use tasks::*;
@@ -26,12 +28,13 @@ pub struct Store {
 impl Store {
     /// Errors: the database cannot be read.
     pub fn open(mut database: Box<dyn Database>) -> Result<Store, StoreError> {
-        // A request may be gone and its number still stand in a task: numbers are never used twice.
+        // A request may be gone and its number still stand in a task or in history: numbers are never used twice.
         let newest_request = number(
             &mut *database,
             "SELECT max(
                (SELECT coalesce(max(id), 0) FROM request),
-               (SELECT coalesce(max(request), 0) FROM task))",
+               (SELECT coalesce(max(request), 0) FROM task),
+               (SELECT coalesce(max(request), 0) FROM history))",
         )?;
         let newest_task = number(&mut *database, "SELECT coalesce(max(id), 0) FROM task")?;
         Ok(Store { database, next_request: newest_request + 1, next_task: newest_task + 1 })

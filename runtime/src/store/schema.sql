@@ -96,3 +96,16 @@ CREATE TABLE checkpoint (
   data BLOB NOT NULL,
   PRIMARY KEY (bundle, identifier)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE history (
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  bundle TEXT NOT NULL,
+  what TEXT NOT NULL,
+  identifier TEXT,
+  request INTEGER,
+  detail TEXT
+) STRICT;
+
+CREATE INDEX history_by_bundle
+  ON history (bundle, id);

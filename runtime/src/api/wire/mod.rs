@@ -20,9 +20,12 @@ pub use events::{Event, What};
 pub use grants::{GrantOffer, SecretHeader, SecretSource};
 pub use inspection::{Ask, Import, Inspection, InstalledState, Producer, Signature};
 pub use records::{
-    About, Cancelled, Condition, Ended, Outcome, Progress, Reason, RequestRecord, Submission, Task, Usage, Waiting, Why,
+    About, Cancelled, Condition, Ended, HistoryEntry, Outcome, Progress, Reason, RequestRecord, Submission, Task,
+    Usage, Waiting, Why,
 };
-pub use requests::{ChangeGrants, Install, Request, RequestQuery, StateCondition, Switch, TaskQuery, UninstallQuery};
+pub use requests::{
+    ChangeGrants, HistoryQuery, Install, Request, RequestQuery, StateCondition, Switch, TaskQuery, UninstallQuery,
+};
 pub use text::{FromText, Text};
 pub use trust::{Key, KeyTrusted, SetPolicy, Trust, TrustKey, Verdict};
 

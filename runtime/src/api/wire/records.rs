@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Output, Request, Text, bundles::Missing};
-use crate::rules::{self, BundleId, ExpirationReason, Identifier, KindName, Timestamp};
+use crate::rules::{self, BundleId, ExpirationReason, HistoryWord, Identifier, KindName, Timestamp};
 
 /// Which host answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -352,6 +352,36 @@ impl Bytes {
         let line = self.0.split(|byte| *byte == b'\n').next()?;
         let text = String::from_utf8_lossy(line).trim_end().to_owned();
         if text.is_empty() { None } else { Some(text) }
+    }
+}
+
+/// Something that changed of a bundle or of one of its requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// Greater than those of earlier changes.
+    pub id: u64,
+    pub at: Text<Timestamp>,
+    pub bundle: Text<BundleId>,
+    /// Such as `bundle-installed` or `cancelled`.
+    pub what: Text<HistoryWord>,
+    pub identifier: Option<Text<Identifier>>,
+    pub request: Option<u64>,
+    /// The cause of a cancellation, the request that replaced this one, the version that was installed.
+    pub detail: Option<String>,
+}
+
+impl From<rules::HistoryRecord> for HistoryEntry {
+    fn from(rules::HistoryRecord { id, at, entry }: rules::HistoryRecord) -> HistoryEntry {
+        let rules::HistoryEntry { bundle, what, identifier, request, detail } = entry;
+        HistoryEntry {
+            id,
+            at: Text(at),
+            bundle: Text(bundle),
+            what: Text(what),
+            identifier: identifier.map(Text),
+            request: request.map(|request| request.0),
+            detail,
+        }
     }
 }
 

@@ -7,7 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Bytes, DEFAULT_LIST_LIMIT, GrantOffer, LIST_LIMIT, Text, grants::absolute};
 use crate::{
     host,
-    rules::{self, BundleId, Condition, Identifier, Kind, KindName, Needs, Priority, TaskFilter, TaskId, Timestamp},
+    rules::{
+        self, BundleId, Condition, HistoryFilter, Identifier, Kind, KindName, Needs, Priority, TaskFilter, TaskId,
+        Timestamp,
+    },
 };
 
 /// A request, as a client submits it and as lists show it.
@@ -192,6 +195,30 @@ pub struct TaskQuery {
     before: Option<u64>,
     #[serde(default)]
     limit: Limit,
+}
+
+/// Which changes to list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryQuery {
+    identifier: Option<Text<Identifier>>,
+    bundle: Option<Text<BundleId>>,
+    /// Only changes older than this one: the last of the page before.
+    before: Option<u64>,
+    #[serde(default)]
+    limit: Limit,
+}
+
+impl HistoryQuery {
+    pub(in crate::api) fn into_filter(self) -> HistoryFilter {
+        let HistoryQuery { identifier, bundle, before, limit } = self;
+        HistoryFilter {
+            identifier: identifier.map(|text| text.0),
+            bundle: bundle.map(|text| text.0),
+            before,
+            limit: limit.0,
+        }
+    }
 }
 
 impl RequestQuery {

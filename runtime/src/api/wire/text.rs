@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     host::SignaturePolicy,
     rules::{
-        BundleId, BundleState, CancelCause, Condition, ExpirationReason, Identifier, KindName, Priority, TaskId,
-        Timestamp,
+        BundleId, BundleState, CancelCause, Condition, ExpirationReason, HistoryWord, Identifier, KindName, Priority,
+        TaskId, Timestamp,
     },
 };
 
@@ -80,6 +80,7 @@ read_words! {
     BundleState "state of a bundle",
     CancelCause "cause of cancelling",
     Condition "condition",
+    HistoryWord "sort of change",
     ExpirationReason "reason of expiration",
     KindName "kind",
     Priority "priority",

@@ -1,0 +1,39 @@
+//! `history`: what changed of bundles and requests.
+
+use super::{arguments::History, human, output::Output};
+use crate::api::{Client, wire};
+
+pub(super) async fn history(client: &Client, out: &mut Output, command: History) -> anyhow::Result<()> {
+    let History { identifier, bundle, before, limit } = command;
+    let mut path = format!("/v1/history?limit={limit}");
+    if let Some(identifier) = identifier {
+        path.push_str(&format!("&identifier={identifier}"));
+    }
+    if let Some(bundle) = bundle {
+        path.push_str(&format!("&bundle={bundle}"));
+    }
+    if let Some(before) = before {
+        path.push_str(&format!("&before={before}"));
+    }
+    let changes: Vec<wire::HistoryEntry> = client.get(&path).await?;
+    if out.json {
+        return out.objects(&changes);
+    }
+    if changes.is_empty() {
+        return out.line("nothing of the sort has changed");
+    }
+    let rows: Vec<_> = changes.iter().map(row).collect();
+    out.table(["CHANGE", "AT", "WHAT", "OF", "REQUEST", "WHY"], &rows)
+}
+
+fn row(change: &wire::HistoryEntry) -> [String; 6] {
+    let wire::HistoryEntry { id, at, bundle, what, identifier, request, detail } = change;
+    [
+        id.to_string(),
+        human::moment(at),
+        what.to_string(),
+        identifier.as_ref().map_or_else(|| bundle.to_string(), ToString::to_string),
+        request.map(|request| request.to_string()).unwrap_or_default(),
+        detail.clone().unwrap_or_default(),
+    ]
+}
