@@ -352,3 +352,37 @@ fn inspect_finds_what_installing_finds_in_real_components() {
         assert_eq!(place.run(&["install", text(&path)]).code, Some(1));
     }
 }
+
+#[test]
+fn an_upgrade_comes_from_the_same_signer_unless_the_operator_says_otherwise() {
+    let place = Place::new();
+    let (ada, ada_public) = keys(&place, "ada");
+    let (eve, eve_public) = keys(&place, "eve");
+    for public in [&ada_public, &eve_public] {
+        place.ask_one(&["keys", "trust", text(public)]);
+    }
+    let version = |name: &str, version: &str, key: Option<&Path>| {
+        let folder = place.copy_of_bundle("hello", name, |manifest| manifest.replace("0.1.0", version));
+        if let Some(key) = key {
+            place.ask_one(&["sign", text(&folder), "--key", text(key)]);
+        }
+        folder
+    };
+    let first = version("first", "0.1.0", Some(&ada));
+    let installed = place.ask_one(&["install", text(&first)]);
+    assert_eq!(installed["signature"]["name"], "ada", "{installed}");
+
+    for other in [version("eves", "0.2.0", Some(&eve)), version("nobodys", "0.2.0", None)] {
+        refused(&place, &["install", text(&other)], &["ada", "--allow-other-signer"]);
+    }
+    assert_eq!(place.ask_one(&["bundles"])["version"], "0.1.0", "nothing has changed");
+    assert_eq!(place.ask_one(&["install", text(&version("second", "0.2.0", Some(&ada)))])["before"], "0.1.0");
+
+    let eves = version("eves-third", "0.3.0", Some(&eve));
+    place.ask_one(&["upgrade", text(&eves), "--allow-other-signer"]);
+    let signer = |place: &Place| place.ask_one(&["bundles"])["signer"].as_str().unwrap().to_owned();
+    assert!(signer(&place).starts_with("eve (key "), "{}", signer(&place));
+    let back = place.ask_one(&["rollback", "com.example.hello"]);
+    assert_eq!((&back["version"], &back["signature"]["name"]), (&json!("0.2.0"), &json!("ada")), "{back}");
+    refused(&place, &["install", text(&eves)], &["ada", "--allow-other-signer"]);
+}
