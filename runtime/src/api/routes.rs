@@ -197,15 +197,17 @@ async fn cancel(State(served): State<Served>, Segment(identifier): Segment<Ident
     Ok(Json(wire::Cancelled { cancelled: served.host.cancel(&identifier).await? }))
 }
 
-async fn tasks(State(served): State<Served>, Params(query): Params<wire::TaskQuery>) -> Answer<Vec<wire::Task>> {
-    Ok(Json(served.host.tasks(query.into_filter()).await?.iter().map(wire::Task::for_list).collect()))
+async fn tasks(State(served): State<Served>, Params(query): Params<wire::PastQuery>) -> Answer<Vec<wire::Task>> {
+    Ok(Json(served.host.tasks(query.into_task_filter()).await?.iter().map(wire::Task::for_list).collect()))
 }
 
 async fn history(
     State(served): State<Served>,
-    Params(query): Params<wire::HistoryQuery>,
+    Params(query): Params<wire::PastQuery>,
 ) -> Answer<Vec<wire::HistoryEntry>> {
-    Ok(Json(served.host.history(query.into_filter()).await?.into_iter().map(wire::HistoryEntry::from).collect()))
+    Ok(Json(
+        served.host.history(query.into_history_filter()).await?.into_iter().map(wire::HistoryEntry::from).collect(),
+    ))
 }
 
 async fn task(State(served): State<Served>, Segment(task): Segment<TaskId>) -> Answer<wire::Task> {

@@ -173,14 +173,14 @@ Example:
     Cancel(Named),
     /// List tasks, newest first
     #[command(after_help = "Example:\n  idlewild tasks --identifier com.example.gallery.refresh")]
-    Tasks(Tasks),
+    Tasks(Past),
     /// List what changed of bundles and requests, and why, newest first
     #[command(after_help = "\
 Tasks are listed by `idlewild tasks`.
 
 Example:
   idlewild history --bundle com.example.gallery")]
-    History(History),
+    History(Past),
     /// Show everything about one task, its output included
     #[command(after_help = "Example:\n  idlewild task 12")]
     Task(Task),
@@ -399,36 +399,32 @@ pub(super) struct Named {
     pub(super) identifier: Identifier,
 }
 
+/// Which part of the past to list, newest first.
 #[derive(Debug, Args)]
-pub(super) struct Tasks {
-    /// Only those of this identifier
+pub(super) struct Past {
+    /// Only what concerns this identifier
     #[arg(long, value_parser = Identifier::parse)]
-    pub(super) identifier: Option<Identifier>,
-    /// Only those of this bundle
+    identifier: Option<Identifier>,
+    /// Only what concerns this bundle
     #[arg(long, value_parser = BundleId::parse)]
-    pub(super) bundle: Option<BundleId>,
-    /// Only those older than this task: the last of the page before
-    #[arg(long, value_name = "TASK")]
-    pub(super) before: Option<u64>,
+    bundle: Option<BundleId>,
+    /// Only what is older than the one of this number: the last of the page before
+    #[arg(long, value_name = "NUMBER")]
+    before: Option<u64>,
     /// At most so many
     #[arg(long, default_value_t = 20, value_parser = limit)]
-    pub(super) limit: usize,
+    limit: usize,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct History {
-    /// Only of requests of this identifier
-    #[arg(long, value_parser = Identifier::parse)]
-    pub(super) identifier: Option<Identifier>,
-    /// Only of this bundle
-    #[arg(long, value_parser = BundleId::parse)]
-    pub(super) bundle: Option<BundleId>,
-    /// Only changes older than this one: the last of the page before
-    #[arg(long, value_name = "CHANGE")]
-    pub(super) before: Option<u64>,
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_parser = limit)]
-    pub(super) limit: usize,
+impl Past {
+    /// The address that lists it, below `path`.
+    pub(super) fn address(self, path: &str) -> String {
+        let Past { identifier, bundle, before, limit } = self;
+        let identifier = identifier.map(|identifier| format!("&identifier={identifier}")).unwrap_or_default();
+        let bundle = bundle.map(|bundle| format!("&bundle={bundle}")).unwrap_or_default();
+        let before = before.map(|before| format!("&before={before}")).unwrap_or_default();
+        format!("{path}?limit={limit}{identifier}{bundle}{before}")
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,21 +1,10 @@
 //! `history`: what changed of bundles and requests.
 
-use super::{arguments::History, human, output::Output};
+use super::{arguments::Past, human, output::Output};
 use crate::api::{Client, wire};
 
-pub(super) async fn history(client: &Client, out: &mut Output, command: History) -> anyhow::Result<()> {
-    let History { identifier, bundle, before, limit } = command;
-    let mut path = format!("/v1/history?limit={limit}");
-    if let Some(identifier) = identifier {
-        path.push_str(&format!("&identifier={identifier}"));
-    }
-    if let Some(bundle) = bundle {
-        path.push_str(&format!("&bundle={bundle}"));
-    }
-    if let Some(before) = before {
-        path.push_str(&format!("&before={before}"));
-    }
-    let changes: Vec<wire::HistoryEntry> = client.get(&path).await?;
+pub(super) async fn history(client: &Client, out: &mut Output, command: Past) -> anyhow::Result<()> {
+    let changes: Vec<wire::HistoryEntry> = client.get(&command.address("/v1/history")).await?;
     if out.json {
         return out.objects(&changes);
     }

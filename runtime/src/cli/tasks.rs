@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    arguments::{Logs, Task, TaskOrIdentifier, Tasks},
+    arguments::{Logs, Past, Task, TaskOrIdentifier},
     human,
     output::Output,
 };
@@ -12,19 +12,8 @@ use crate::{
     rules::Identifier,
 };
 
-pub(super) async fn tasks(client: &Client, out: &mut Output, command: Tasks) -> anyhow::Result<()> {
-    let Tasks { identifier, bundle, before, limit } = command;
-    let mut path = format!("/v1/tasks?limit={limit}");
-    if let Some(identifier) = identifier {
-        path.push_str(&format!("&identifier={identifier}"));
-    }
-    if let Some(bundle) = bundle {
-        path.push_str(&format!("&bundle={bundle}"));
-    }
-    if let Some(before) = before {
-        path.push_str(&format!("&before={before}"));
-    }
-    let tasks: Vec<wire::Task> = client.get(&path).await?;
+pub(super) async fn tasks(client: &Client, out: &mut Output, command: Past) -> anyhow::Result<()> {
+    let tasks: Vec<wire::Task> = client.get(&command.address("/v1/tasks")).await?;
     if out.json {
         return out.objects(&tasks);
     }

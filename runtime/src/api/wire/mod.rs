@@ -23,9 +23,7 @@ pub use records::{
     About, Cancelled, Condition, Ended, HistoryEntry, Outcome, Progress, Reason, RequestRecord, Submission, Task,
     Usage, Waiting, Why,
 };
-pub use requests::{
-    ChangeGrants, HistoryQuery, Install, Request, RequestQuery, StateCondition, Switch, TaskQuery, UninstallQuery,
-};
+pub use requests::{ChangeGrants, Install, PastQuery, Request, RequestQuery, StateCondition, Switch, UninstallQuery};
 pub use text::{FromText, Text};
 pub use trust::{Key, KeyTrusted, SetPolicy, Trust, TrustKey, Verdict};
 

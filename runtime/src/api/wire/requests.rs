@@ -188,37 +188,13 @@ pub struct RequestQuery {
 /// Which tasks to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TaskQuery {
+pub struct PastQuery {
     identifier: Option<Text<Identifier>>,
     bundle: Option<Text<BundleId>>,
-    /// Only tasks older than this one: the last of the page before.
+    /// Only what is older than the one of this number: the last of the page before.
     before: Option<u64>,
     #[serde(default)]
     limit: Limit,
-}
-
-/// Which changes to list, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HistoryQuery {
-    identifier: Option<Text<Identifier>>,
-    bundle: Option<Text<BundleId>>,
-    /// Only changes older than this one: the last of the page before.
-    before: Option<u64>,
-    #[serde(default)]
-    limit: Limit,
-}
-
-impl HistoryQuery {
-    pub(in crate::api) fn into_filter(self) -> HistoryFilter {
-        let HistoryQuery { identifier, bundle, before, limit } = self;
-        HistoryFilter {
-            identifier: identifier.map(|text| text.0),
-            bundle: bundle.map(|text| text.0),
-            before,
-            limit: limit.0,
-        }
-    }
 }
 
 impl RequestQuery {
@@ -227,15 +203,21 @@ impl RequestQuery {
     }
 }
 
-impl TaskQuery {
-    pub(in crate::api) fn into_filter(self) -> TaskFilter {
-        let TaskQuery { identifier, bundle, before, limit } = self;
+impl PastQuery {
+    pub(in crate::api) fn into_task_filter(self) -> TaskFilter {
+        let PastQuery { identifier, bundle, before, limit } = self;
         TaskFilter {
             identifier: identifier.map(|text| text.0),
             bundle: bundle.map(|text| text.0),
             before: before.map(TaskId),
             limit: limit.0,
         }
+    }
+
+    pub(in crate::api) fn into_history_filter(self) -> HistoryFilter {
+        let PastQuery { identifier, bundle, before, limit } = self;
+        let (identifier, bundle) = (identifier.map(|text| text.0), bundle.map(|text| text.0));
+        HistoryFilter { identifier, bundle, before, limit: limit.0 }
     }
 }
 
