@@ -13,7 +13,8 @@ GALLERY ?= $(DEMO)/photos
 .PHONY: demo test bench fmt lint check-tools toolchain bundles samples host clean-demo
 
 demo: host bundles clean-demo
-	@if [ "$(GALLERY)" = "$(DEMO)/photos" ]; then $(CARGO) run --quiet --workspace --bin gallery-samples -- $(DEMO)/photos; fi
+	@if [ "$(GALLERY)" = "$(DEMO)/photos" ]; then \
+	  $(CARGO) build --quiet --workspace --bin gallery-samples && target/debug/gallery-samples $(DEMO)/photos; fi
 	@mkdir -p $(DEMO)/album && ln -sfn "$$(realpath "$(GALLERY)")" $(DEMO)/album/photos
 	@echo "Counting the images in $$(realpath "$(GALLERY)") and making an album of them."
 	@echo "So that it runs at once, the demo states by hand that the machine is idle, on power and online."
