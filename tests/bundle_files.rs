@@ -385,4 +385,16 @@ fn an_upgrade_comes_from_the_same_signer_unless_the_operator_says_otherwise() {
     let back = place.ask_one(&["rollback", "com.example.hello"]);
     assert_eq!((&back["version"], &back["signature"]["name"]), (&json!("0.2.0"), &json!("ada")), "{back}");
     refused(&place, &["install", text(&eves)], &["ada", "--allow-other-signer"]);
+
+    // Looking away for one installation does not make anybody the signer.
+    place.ask_one(&["keys", "policy", "off"]);
+    place.ask_one(&["install", text(&version("unseen", "0.4.0", None))]);
+    place.ask_one(&["keys", "policy", "warn"]);
+    refused(&place, &["install", text(&version("after", "0.5.0", None))], &["ada", "--allow-other-signer"]);
+
+    // What is required of an installation is required of going back.
+    place.ask_one(&["keys", "remove", "ada"]);
+    place.ask_one(&["keys", "policy", "require"]);
+    refused(&place, &["rollback", "com.example.hello"], &["requires a signature of a trusted key"]);
+    assert_eq!(place.ask_one(&["bundles"])["version"], "0.4.0");
 }

@@ -84,7 +84,7 @@ fn a_second_signal_stops_at_once() {
 
 #[test]
 fn a_task_that_heeds_nothing_is_stopped_by_force_after_its_grace() {
-    let (place, mut host, identifier) = running("spins-bare");
+    let (place, mut host, identifier) = running("spins-calling");
     host.signal(Signal::TERM);
     let notice = host.wait_until("stopping", |_| true);
     assert_eq!(notice["grace_ms"], 5_000);

@@ -295,6 +295,7 @@ fn an_end_means_an_outcome() {
         (End::Stopped, Some(FuelLimit), 1, expired(FuelLimit, None), Then::Settled),
         (End::Stopped, None, 1, expired(TimeLimit, None), Then::Settled),
         (End::OutOfFuel, None, 1, expired(FuelLimit, None), Then::Settled),
+        (End::OutOfFuel, Some(HostStopping), 1, expired(HostStopping, None), Then::ComesBack),
         (End::Trapped("oh".to_owned()), None, 1, Outcome::Trapped { message: "oh".to_owned() }, Then::Settled),
         (End::NotStarted("gone".to_owned()), None, 1, Outcome::Failed { message: "gone".to_owned() }, Then::Settled),
         (ok(), Some(HostStopping), 1, expired(HostStopping, Some(Ok(b"done".to_vec()))), Then::ComesBack),

@@ -156,11 +156,16 @@ impl StateFolder {
 
     /// Writes a file of one of the folders: wholly or not at all, whenever the machine stops.
     pub(super) fn put(&self, folder: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.tmp.create(name)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        self.tmp.rename(name, folder, name)?;
-        sync(folder)
+        let written = self.tmp.create(name).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            self.tmp.rename(name, folder, name)
+        });
+        if written.is_err() {
+            // On a full disk half a file is in everybody's way.
+            self.tmp.remove_file(name).ok();
+        }
+        written.and_then(|()| sync(folder))
     }
 
     /// The component of that digest; none when it is not kept.

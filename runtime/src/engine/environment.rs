@@ -65,6 +65,14 @@ impl Given {
 }
 
 impl Secrets {
+    /// A message, with `[secret]` for each secret that stands whole in it.
+    pub(super) fn redact_text(&self, text: String) -> String {
+        match self.redact(text.as_bytes()) {
+            Some(redacted) => String::from_utf8_lossy(&redacted).into_owned(),
+            None => text,
+        }
+    }
+
     /// `bytes`, with `[secret]` for each secret that stands whole in them.
     pub(super) fn redact(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut redacted: Option<Vec<u8>> = None;

@@ -322,9 +322,14 @@ async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
         expires_at: allowance.time.map(|time| *started + time),
         services: services.clone(),
     });
+    let secrets = means.given.secrets.clone();
     let guest = works.guest(role, log, Some(means), watch, &allowance);
     let answer = call::launch(&works.settings, &component, guest, identifier.to_string(), input).await;
-    let end = call::end(&works.settings, &allowance, &watch.tally, answer);
+    let end = match call::end(&works.settings, &allowance, &watch.tally, answer) {
+        End::Returned(Err(message)) => End::Returned(Err(secrets.redact_text(message))),
+        End::Trapped(message) => End::Trapped(secrets.redact_text(message)),
+        end @ (End::Returned(Ok(_)) | End::NotStarted(_) | End::OutOfFuel | End::Stopped) => end,
+    };
     if end == End::OutOfFuel && watch.tally.tell_fuel_spent() {
         services.fuel_spent(task);
     }

@@ -34,7 +34,10 @@ impl Host {
             self.forget_unused(&previous.digest).await;
         }
         if !keep_data {
-            self.inner.state.drop_data(bundle).map_err(|error| {
+            let (state, id) = (self.inner.state.clone(), bundle.clone());
+            // A guest may have left a tree that takes a while to remove.
+            let dropping = tokio::task::spawn_blocking(move || state.drop_data(&id));
+            dropping.await.map_err(|_| HostError::Stopping)?.map_err(|error| {
                 HostError::Store(format!(
                     "bundle {bundle} is uninstalled, but its data could not be removed: {error}; the next start tries again"
                 ))

@@ -6,7 +6,6 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 use super::{
     Host, HostError, Installation, Installed, kept_grants,
     settle::{Settle, Standing},
-    trust::signed_by,
 };
 use crate::{
     bundle::{self, Bundle, Grants, Manifest, Offer, TrustedKey, Verdict},
@@ -71,9 +70,12 @@ impl Host {
         };
         self.examine(&restored.manifest, digest, &component).await?;
         let grants = merge(&restored, &old.bundle.grants)?;
-        let current = VersionRow { grants: kept_grants::write(&grants)?, installed_at: self.now(), ..previous };
+        let verdict = self.verdict_of_kept(bundle, &previous)?;
+        // Going back must not make a bundle that was signed one that anybody may replace.
+        let signer = previous.signer.clone().or_else(|| old.row.current.signer.clone());
+        let grants_text = kept_grants::write(&grants)?;
+        let current = VersionRow { grants: grants_text, installed_at: self.now(), signer, ..previous };
         let row = BundleRow { current, previous: Some(old.row.current.clone()), ..old.row.clone() };
-        let verdict = signed_by(&restored.manifest.id, &row.current)?.map_or(Verdict::Unsigned, Verdict::Signed);
         self.put(Some(&old), Arc::new(Bundle { grants, ..restored }), row, verdict).await
     }
 
@@ -106,7 +108,11 @@ impl Host {
             manifest: manifest_text.clone(),
             grants: kept_grants::write(&grants)?,
             installed_at: self.now(),
-            signer: verdict.signer().map(TrustedKey::file),
+            signer: match &verdict {
+                // Where signatures are not looked at, who signed before is not forgotten.
+                Verdict::Unchecked => old.and_then(|old| old.row.current.signer.clone()),
+                verdict => verdict.signer().map(TrustedKey::file),
+            },
         };
         let row = BundleRow {
             id: manifest.id.clone(),

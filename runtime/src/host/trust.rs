@@ -72,6 +72,29 @@ impl Host {
     }
 }
 
+impl Host {
+    /// What the signature of a version that was installed before comes to now. Errors: the operator requires one of a trusted key,
+    /// and it has none.
+    pub(super) fn verdict_of_kept(&self, id: &BundleId, version: &VersionRow) -> Result<Verdict, HostError> {
+        let trust = self.inner.state.trust()?;
+        let verdict = match signed_by(id, version)? {
+            None => Verdict::Unsigned,
+            Some(signer) if trust.keys.iter().any(|trusted| trusted.key == signer.key) => Verdict::Signed(signer),
+            Some(signer) => Verdict::Untrusted { key: signer.key.id() },
+        };
+        match (trust.policy, &verdict) {
+            (SignaturePolicy::Off, _) => Ok(Verdict::Unchecked),
+            (SignaturePolicy::Require, Verdict::Unsigned | Verdict::Untrusted { .. }) => {
+                Err(HostError::Bundle(format!(
+                    "bundle {id}: the version before is {verdict}, and this host requires a signature of a trusted key; \
+                 install a signed version, or change what is asked with `idlewild keys policy warn`"
+                )))
+            }
+            (SignaturePolicy::Require | SignaturePolicy::Warn, _) => Ok(verdict),
+        }
+    }
+}
+
 /// Who signed a version, as its row says. Errors: the row is not one this program could have written.
 pub(super) fn signed_by(id: &BundleId, version: &VersionRow) -> Result<Option<TrustedKey>, HostError> {
     let damaged = |error| HostError::Store(format!("who signed the installed {id} cannot be read: {error}"));

@@ -73,7 +73,10 @@ impl Running {
             (End::Returned(Ok(output)), None) => Outcome::Succeeded { output },
             (End::Returned(Err(message)), None) | (End::NotStarted(message), _) => Outcome::Failed { message },
             (End::Trapped(message), _) => Outcome::Trapped { message },
-            (End::OutOfFuel, _) => Outcome::Expired { reason: ExpirationReason::FuelLimit, returned: None },
+            // What it was asked to stop for first stands, though it then burned all its fuel.
+            (End::OutOfFuel, reason) => {
+                Outcome::Expired { reason: reason.unwrap_or(ExpirationReason::FuelLimit), returned: None }
+            }
             (End::Stopped, reason) => {
                 Outcome::Expired { reason: reason.unwrap_or(ExpirationReason::TimeLimit), returned: None }
             }

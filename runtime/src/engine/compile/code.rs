@@ -44,8 +44,8 @@ struct Workshop {
 struct UnderWay {
     answer: WeakShared<BoxFuture<'static, Answer>>,
     leash: Arc<Leash>,
-    /// Keeps it going though nobody waits.
-    kept: Option<Compiling>,
+    /// Whether it goes on though nobody waits.
+    kept: bool,
 }
 
 impl Code {
@@ -110,15 +110,26 @@ impl Code {
         if let Some(under_way) = all.get_mut(digest)
             && let Some(answer) = under_way.answer.upgrade()
         {
-            under_way.kept = under_way.kept.take().or_else(|| keep.then(|| answer.clone()));
+            if keep && !under_way.kept {
+                under_way.kept = true;
+                self.go_on_with(&answer);
+            }
             return answer;
         }
         let leash = Arc::new(Leash::default());
         let answer = compile(self.workshop.clone(), digest.to_owned(), component, leash.clone()).boxed().shared();
         let weak = answer.downgrade().expect("it was not awaited yet");
-        let kept = keep.then(|| answer.clone());
-        all.insert(digest.to_owned(), UnderWay { answer: weak, leash, kept });
+        all.insert(digest.to_owned(), UnderWay { answer: weak, leash, kept: keep });
+        if keep {
+            self.go_on_with(&answer);
+        }
         answer
+    }
+
+    /// Sees it through, whoever gives up waiting: a compilation nobody polls would keep its turn from those behind it. It ends with
+    /// `stop`, which closes the turns and cuts the leash.
+    fn go_on_with(&self, answer: &Compiling) {
+        self.workshop.compiler.control.spawn(answer.clone().map(drop));
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, UnderWay>> {
