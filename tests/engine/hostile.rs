@@ -74,7 +74,10 @@ fn a_hundred_spinners_end_on_time_and_innocent_tasks_get_through() {
         let late = house.clock.now().uptime.saturating_sub(stop_at);
         innocent_times.sort();
         // The median, because a machine that is busy with other things holds up a single task as it likes.
-        assert!(innocent_times[10] < COARSE / 4 && late < COARSE, "{innocent_times:?}; the latest spinner: {late:?}");
+        assert!(
+            innocent_times[10] < Duration::from_millis(300) && late < COARSE,
+            "{innocent_times:?}; the latest spinner: {late:?}"
+        );
     }
 }
 
