@@ -121,6 +121,12 @@ impl Engine for PlayedEngine {
     fn launch(&self, _: Launch, _: Arc<dyn Services>) {}
 
     fn expire(&self, _: TaskId, _: ExpirationReason, _: Duration) {}
+
+    fn suspend(&self, _: TaskId) {}
+
+    fn resume(&self, _: TaskId) {}
+
+    fn set_foreground(&self, _: TaskId, _: bool) {}
 }
 
 async fn open(state: &Path, life: Life) -> Host {

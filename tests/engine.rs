@@ -166,6 +166,10 @@ fn every_host_function_answers_the_same_in_both_worlds() {
         let End::Returned(Ok(said)) = end else { panic!("{end:?}") };
         assert_eq!(String::from_utf8(said).unwrap(), EVERYTHING);
         assert!(before.contains(&Heard::Progressed(task, Progress { completed: 10, total: 10 })), "{before:?}");
+        let is_title = |heard: &&Heard| matches!(heard, Heard::Titled(..));
+        let Some(Heard::Titled(_, title, subtitle)) = before.iter().find(is_title) else { panic!("{before:?}") };
+        assert!(title.starts_with("Asking Asking ") && title.len() <= 256, "a long one is cut: {title}");
+        assert_eq!(subtitle, "everything");
     }
 }
 
@@ -210,12 +214,15 @@ fn a_task_submits_asks_and_cancels_as_itself() {
 }
 
 #[test]
-fn progress_is_heard_and_the_last_report_is_never_lost() {
+fn progress_and_titles_are_heard_and_the_last_of_each_is_never_lost() {
     for mut house in House::both() {
         let task = house.launch("reports-progress", allowance());
         let (end, _, before) = house.end(task);
         assert_eq!(end, returned(""));
-        assert!(before.len() < 10, "reports are thinned: {before:?}");
+        let titles = before.iter().filter(|heard| matches!(heard, Heard::Titled(..))).count();
+        assert!(titles < 10 && before.len() - titles < 10, "reports are thinned: {before:?}");
+        let last_title = Heard::Titled(task, "Counting".to_owned(), "10 of 10".to_owned());
+        assert!(before.contains(&last_title), "{before:?}");
         assert_eq!(before.last(), Some(&Heard::Progressed(task, Progress { completed: 10, total: 10 })));
     }
 }

@@ -250,6 +250,7 @@ impl Feeder {
                 grace_fuel: 1 << 30,
                 memory: 64 << 20,
             },
+            foreground: false,
         };
         engine.launch(launch, Arc::new(Ear(self.clone())));
     }
@@ -270,6 +271,8 @@ impl Services for Ear {
     fn fuel_spent(&self, _: TaskId) {}
 
     fn progressed(&self, _: TaskId, _: Progress) {}
+
+    fn titled(&self, _: TaskId, _: String, _: String) {}
 
     fn submit(&self, _: Asker, _: Request) -> BoxFuture<'static, Result<Submission, Refusal>> {
         unreachable!("a no-op submits nothing")

@@ -71,6 +71,7 @@ pub(crate) enum Heard {
     Ended(TaskId, End, Usage),
     FuelSpent(TaskId),
     Progressed(TaskId, Progress),
+    Titled(TaskId, String, String),
     Submitted(Asker, Request),
     Cancelled(Asker, Option<Identifier>),
 }
@@ -100,6 +101,10 @@ impl Services for Ear {
 
     fn progressed(&self, task: TaskId, progress: Progress) {
         self.hear(Heard::Progressed(task, progress));
+    }
+
+    fn titled(&self, task: TaskId, title: String, subtitle: String) {
+        self.hear(Heard::Titled(task, title, subtitle));
     }
 
     fn submit(&self, asker: Asker, request: Request) -> BoxFuture<'static, Result<Submission, Refusal>> {
@@ -279,6 +284,7 @@ impl House {
             attempt: 1,
             input,
             allowance,
+            foreground: false,
         };
         self.engine.launch(launch, self.ear.clone());
         task

@@ -17,7 +17,7 @@ use super::watch::Watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     Stop,
-    /// A report of progress may be heard again.
+    /// A report of the guest may be heard again.
     Report,
 }
 

@@ -26,11 +26,12 @@ use super::{
         request_to_guest, scheduler, task, types,
     },
     deadlines::{Deadlines, Due},
+    fault::bounded,
     http::Http,
     log::Log,
     meter::{Bounds, FuelMeter},
     quota::{Files, FilesView},
-    watch::Watch,
+    watch::{Report, Watch},
 };
 
 /// The context of one call.
@@ -157,6 +158,13 @@ impl Guest {
             Role::Activating { .. } => {
                 bail!("{function} was called in activate, where no task runs: call it in launch")
             }
+        }
+    }
+
+    /// Passes a report on, now or when it is its time.
+    fn report(&self, report: Report) {
+        if let Some(due) = self.watch.report(self.clock.now().uptime, report) {
+            self.deadlines.set(due, Due::Report, self.watch.clone());
         }
     }
 
@@ -297,17 +305,14 @@ impl task::Host for Guest {
     fn set_progress(&mut self, completed: u64, total: u64) -> wasmtime::Result<()> {
         self.launched("task.set-progress")?;
         let completed = if total == 0 { completed } else { completed.min(total) };
-        let progress = Progress { completed, total };
-        if let Some(due) = self.watch.report(self.clock.now().uptime, progress) {
-            self.deadlines.set(due, Due::Report, self.watch.clone());
-        }
+        self.report(Report::Progress(Progress { completed, total }));
         Ok(())
     }
 
-    /// Titles belong to continued tasks; nobody reads those of other kinds, and no one follows continued ones yet. So none is
-    /// kept, however long.
-    fn update_title(&mut self, _title: String, _subtitle: String) -> wasmtime::Result<()> {
+    fn update_title(&mut self, title: String, subtitle: String) -> wasmtime::Result<()> {
         self.launched("task.update-title")?;
+        let [title, subtitle] = [title, subtitle].map(|text| bounded(text, self.title_limit));
+        self.report(Report::Titles { title, subtitle });
         Ok(())
     }
 

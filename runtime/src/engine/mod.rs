@@ -55,6 +55,8 @@ pub struct Launch {
     pub attempt: u32,
     pub input: Vec<u8>,
     pub allowance: Allowance,
+    /// Whether a person watches: see `Engine::set_foreground`.
+    pub foreground: bool,
 }
 
 /// Runs guests. Every launch ends in exactly one `Services::ended`, whatever the guest does.
@@ -86,6 +88,17 @@ pub trait Engine: Send + Sync {
 
     /// Lets the guest see `reason`, and stops it when the clock's uptime reaches `stop_at`. Unknown tasks are ignored: they just ended.
     fn expire(&self, task: TaskId, reason: ExpirationReason, stop_at: Duration);
+
+    /// Holds a task, whether it computes or waits, until `resume`. It keeps its slot and whatever it has open, and its stop
+    /// stays where it is: how long it may be held, and by how much its time grows, is the scheduler's to say. An expiration
+    /// resumes it, so that it can come to an end.
+    fn suspend(&self, task: TaskId);
+
+    /// Lets a suspended task go on, with what it waited for and was woken by meanwhile.
+    fn resume(&self, task: TaskId);
+
+    /// Whether a person watches a task: then its turns go before those in the background, which still get theirs.
+    fn set_foreground(&self, task: TaskId, foreground: bool);
 }
 
 /// Who asks something of the scheduler.
@@ -103,6 +116,8 @@ pub trait Services: Send + Sync {
     /// The task has used the fuel of its allowance.
     fn fuel_spent(&self, task: TaskId);
     fn progressed(&self, task: TaskId, progress: Progress);
+    /// The task says anew what it does; both are cut to the bytes of a title. No oftener than progress, and the last is told.
+    fn titled(&self, task: TaskId, title: String, subtitle: String);
     fn submit(&self, asker: Asker, request: Request) -> BoxFuture<'static, Result<Submission, Refusal>>;
     /// Cancels the bundle's pending request of that identifier, or all of the bundle's.
     fn cancel(&self, asker: Asker, identifier: Option<Identifier>) -> BoxFuture<'static, ()>;

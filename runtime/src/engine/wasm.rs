@@ -47,7 +47,7 @@ use super::{
     meter::{Bounds, FuelMeter},
     quota::{Accounts, Files, Quota},
     settings::EngineSettings,
-    watch::Watch,
+    watch::{Report, Watch},
 };
 
 /// What the engine is made of.
@@ -262,7 +262,10 @@ impl Engine for WasmEngine {
         let watch = Watch::new(
             works.gate.seat(),
             works.settings.progress_interval,
-            Some(Box::new(move |progress| hear.progressed(task, progress))),
+            Some(Box::new(move |report| match report {
+                Report::Progress(progress) => hear.progressed(task, progress),
+                Report::Titles { title, subtitle } => hear.titled(task, title, subtitle),
+            })),
         );
         works.running.tasks().insert(task, watch.clone());
         let deadline = launch.allowance.time.map(|time| {
@@ -295,6 +298,12 @@ impl Engine for WasmEngine {
         watch.expire(reason);
         self.works.deadlines.set(stop_at, Due::Stop, watch);
     }
+
+    fn suspend(&self, _: TaskId) {}
+
+    fn resume(&self, _: TaskId) {}
+
+    fn set_foreground(&self, _: TaskId, _: bool) {}
 }
 
 /// A task, from its launch to its end. Dropped on the way, it was stopped.
@@ -304,7 +313,7 @@ async fn run(works: Arc<Works>, launch: Launch, mut ending: Ending) {
 
 async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
     let Ending { started, watch, scratch, services, .. } = ending;
-    let Launch { task, bundle, identifier, kind, attempt, input, allowance } = launch;
+    let Launch { task, bundle, identifier, kind, attempt, input, allowance, foreground: _ } = launch;
     let component = match works.component(&bundle.digest).await {
         Ok(component) => component,
         Err(message) => return End::NotStarted(message),

@@ -27,24 +27,35 @@ pub(super) struct Watch {
     reports: Mutex<Reports>,
 }
 
-/// The reports of progress, thinned to a bounded rate.
+/// What a guest says of its work while it runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Report {
+    Progress(Progress),
+    Titles { title: String, subtitle: String },
+}
+
+/// Whoever hears the reports.
+type Hear = Box<dyn Fn(Report) + Send>;
+
+/// The reports, thinned together to a bounded rate. Of each sort the last one waits to be heard.
 struct Reports {
-    hear: Option<Box<dyn Fn(Progress) + Send>>,
+    hear: Option<Hear>,
     interval: Duration,
     last_heard: Option<Duration>,
-    waiting: Option<Progress>,
+    titles: Option<Report>,
+    progress: Option<Report>,
 }
 
 impl Watch {
-    /// `hear` gets the reports of progress, at most one each `interval`.
-    pub(super) fn new(seat: Arc<Seat>, interval: Duration, hear: Option<Box<dyn Fn(Progress) + Send>>) -> Arc<Watch> {
+    /// `hear` gets the reports, at most one of each sort each `interval`.
+    pub(super) fn new(seat: Arc<Seat>, interval: Duration, hear: Option<Hear>) -> Arc<Watch> {
         Arc::new(Watch {
             seat,
             tally: Arc::default(),
             stop_at: AtomicU64::new(u64::MAX),
             expiration: Mutex::new(None),
             bell: Notify::new(),
-            reports: Mutex::new(Reports { hear, interval, last_heard: None, waiting: None }),
+            reports: Mutex::new(Reports { hear, interval, last_heard: None, titles: None, progress: None }),
         })
     }
 
@@ -83,35 +94,37 @@ impl Watch {
         }
     }
 
-    /// Says how far the call is. If it is too soon to be heard again: when it will be, for whoever owns the timers.
-    pub(super) fn report(&self, now: Duration, progress: Progress) -> Option<Duration> {
+    /// Says how far the call is, or what it does. If it is too soon to be heard again: when it will be, for whoever owns the
+    /// timers.
+    pub(super) fn report(&self, now: Duration, report: Report) -> Option<Duration> {
         let mut reports = self.reports();
         let due = reports.last_heard.map_or(now, |last| last + reports.interval);
+        let timer_runs = reports.wait();
+        match report {
+            Report::Progress(_) => reports.progress = Some(report),
+            Report::Titles { .. } => reports.titles = Some(report),
+        }
         if due <= now {
-            reports.waiting = None;
             reports.last_heard = Some(now);
-            reports.say(progress);
+            reports.say();
             return None;
         }
-        let timer_runs = reports.waiting.replace(progress).is_some();
         (!timer_runs).then_some(due)
     }
 
-    /// Passes on the report that waits, if one does.
+    /// Passes on what waits to be heard, if anything does.
     pub(super) fn flush(&self, now: Duration) {
         let mut reports = self.reports();
-        if let Some(progress) = reports.waiting.take() {
+        if reports.wait() {
             reports.last_heard = Some(now);
-            reports.say(progress);
+            reports.say();
         }
     }
 
-    /// Passes on the last report. Nothing is heard after that.
+    /// Passes on the last reports. Nothing is heard after that.
     pub(super) fn close(&self) {
         let mut reports = self.reports();
-        if let Some(progress) = reports.waiting.take() {
-            reports.say(progress);
-        }
+        reports.say();
         reports.hear = None;
     }
 
@@ -121,9 +134,15 @@ impl Watch {
 }
 
 impl Reports {
-    fn say(&self, progress: Progress) {
-        if let Some(hear) = &self.hear {
-            hear(progress);
+    fn wait(&self) -> bool {
+        self.titles.is_some() || self.progress.is_some()
+    }
+
+    fn say(&mut self) {
+        for report in [self.titles.take(), self.progress.take()].into_iter().flatten() {
+            if let Some(hear) = &self.hear {
+                hear(report);
+            }
         }
     }
 }
@@ -147,21 +166,26 @@ mod tests {
     fn reports_are_thinned_and_the_last_one_is_always_heard() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = heard.clone();
-        let hear = move |progress: Progress| ear.lock().expect("unpoisoned").push(progress.completed);
+        let hear = move |report| ear.lock().expect("unpoisoned").push(report);
         let watch = Watch::new(seat(), Duration::from_millis(100), Some(Box::new(hear)));
         let at = Duration::from_millis;
-        let step = |completed| Progress { completed, total: 10 };
+        let step = |completed| Report::Progress(Progress { completed, total: 10 });
+        let titles = |title: &str| Report::Titles { title: title.to_owned(), subtitle: String::new() };
         assert_eq!(watch.report(at(0), step(1)), None);
         assert_eq!(watch.report(at(10), step(2)), Some(at(100)));
         assert_eq!(watch.report(at(20), step(3)), None, "one timer is enough");
+        assert_eq!(watch.report(at(30), titles("skipped")), None, "and for both sorts");
+        assert_eq!(watch.report(at(40), titles("first")), None);
         watch.flush(at(100));
         assert_eq!(watch.report(at(150), step(4)), Some(at(200)));
         assert_eq!(watch.report(at(210), step(5)), None);
         watch.flush(at(211));
         assert_eq!(watch.report(at(220), step(6)), Some(at(310)));
+        assert_eq!(watch.report(at(230), titles("last")), None);
         watch.close();
         watch.report(at(500), step(7));
-        assert_eq!(*heard.lock().expect("unpoisoned"), [1, 3, 5, 6]);
+        let expected = [step(1), titles("first"), step(3), step(5), titles("last"), step(6)];
+        assert_eq!(*heard.lock().expect("unpoisoned"), expected);
     }
 
     #[test]

@@ -350,6 +350,7 @@ impl Core {
                 }
             }
             Event::Progressed { task, progress } => self.progressed(task, progress, work),
+            Event::Titled { .. } => {}
             Event::SaveCheckpoint { task, checkpoint, reply } => {
                 let answer = self.save_checkpoint(task, checkpoint, work);
                 work.answer(reply, answer);
@@ -528,6 +529,7 @@ impl Core {
             attempt,
             input: request.input,
             allowance,
+            foreground: false,
         });
         if attempt == 1 {
             self.uncount(&bundle, kind);

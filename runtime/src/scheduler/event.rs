@@ -105,6 +105,11 @@ pub enum Event {
         task: TaskId,
         progress: Progress,
     },
+    Titled {
+        task: TaskId,
+        title: String,
+        subtitle: String,
+    },
     SaveCheckpoint {
         task: TaskId,
         checkpoint: Vec<u8>,

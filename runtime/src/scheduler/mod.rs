@@ -149,6 +149,10 @@ impl Services for Mailbox {
         self.send(Event::Progressed { task, progress });
     }
 
+    fn titled(&self, task: TaskId, title: String, subtitle: String) {
+        self.send(Event::Titled { task, title, subtitle });
+    }
+
     fn submit(&self, asker: Asker, request: Request) -> BoxFuture<'static, Result<Submission, Refusal>> {
         let mailbox = self.clone();
         async move {

@@ -20,6 +20,8 @@ impl Services for Rehearsal {
 
     fn progressed(&self, _: TaskId, _: Progress) {}
 
+    fn titled(&self, _: TaskId, _: String, _: String) {}
+
     fn submit(&self, asker: Asker, request: Request) -> BoxFuture<'static, Result<Submission, Refusal>> {
         let mailbox = self.0.clone();
         async move {

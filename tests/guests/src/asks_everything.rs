@@ -20,7 +20,7 @@ pub(crate) fn run(task: &Task) -> String {
         format!("save too much {:?}", task.save_checkpoint(vec![0; (1 << 20) + 1])),
     ];
     task.set_progress(12, 10);
-    task.update_title("Asking", "everything");
+    task.update_title(&"Asking ".repeat(100), "everything");
     for identifier in [OTHERS[0], OTHERS[1], OTHERS[0], "test.behaviours.unheard-of", "no name"] {
         said.push(format!("submit {identifier} {}", submit(identifier)));
     }
