@@ -398,3 +398,47 @@ fn an_upgrade_comes_from_the_same_signer_unless_the_operator_says_otherwise() {
     refused(&place, &["rollback", "com.example.hello"], &["requires a signature of a trusted key"]);
     assert_eq!(place.ask_one(&["bundles"])["version"], "0.4.0");
 }
+
+#[test]
+fn kept_data_goes_to_its_signer_unless_the_operator_says_otherwise() {
+    for policy in ["warn", "require"] {
+        let place = Place::new();
+        let (ada, ada_public) = keys(&place, "ada");
+        let (eve, eve_public) = keys(&place, "eve");
+        for public in [&ada_public, &eve_public] {
+            place.ask_one(&["keys", "trust", text(public)]);
+        }
+        place.ask_one(&["keys", "policy", policy]);
+        let signed = |name: &str, key: &Path| {
+            let folder = place.copy_of_bundle("hello", name, |manifest| manifest);
+            place.ask_one(&["sign", text(&folder), "--key", text(key)]);
+            folder
+        };
+        let (adas, eves) = (signed("adas", &ada), signed("eves", &eve));
+        let keep = || place.ask_one(&["uninstall", "com.example.hello", "--keep-data"]);
+        place.ask_one(&["install", text(&adas)]);
+        keep();
+        let says = "the version whose data was kept is signed by ada (key ";
+        refused(&place, &["install", text(&eves)], &[says, "--allow-other-signer"]);
+        if policy == "warn" {
+            refused(&place, &["install", text(&built_bundle("hello"))], &[says, "and this one is not signed"]);
+        }
+        assert!(place.ask(&["bundles"]).is_empty(), "nothing was installed");
+        place.ask_one(&["install", text(&adas)]);
+        keep();
+
+        // Looking away for one installation makes nobody the signer.
+        place.ask_one(&["keys", "policy", "off"]);
+        place.ask_one(&["install", text(&eves)]);
+        keep();
+        place.ask_one(&["keys", "policy", policy]);
+        refused(&place, &["install", text(&eves)], &[says]);
+        place.ask_one(&["install", text(&eves), "--allow-other-signer"]);
+        keep();
+        refused(&place, &["install", text(&adas)], &["data was kept is signed by eve (key "]);
+
+        // What is dropped is nobody's.
+        place.ask_one(&["uninstall", "com.example.hello"]);
+        place.ask_one(&["install", text(&adas)]);
+    }
+}

@@ -32,7 +32,8 @@ pub use packed::{MANIFEST_SECTION, PackedError, SIGNATURE_SECTION};
 pub use registration::check_registration;
 pub use section::FrameError;
 pub use signature::{
-    SIGNATURE_LIMIT, SIGNATURE_NAME, SignatureError, SignaturePolicy, Verdict, check_signature, statement, verdict,
+    Follows, SIGNATURE_LIMIT, SIGNATURE_NAME, SignatureError, SignaturePolicy, Verdict, check_signature, statement,
+    verdict,
 };
 pub use state::{CACHE, StateError, StateFolder};
 pub use tree::remove_tree;

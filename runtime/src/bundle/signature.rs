@@ -100,10 +100,34 @@ pub enum SignatureError {
     #[error("it is signed with key {key}, which is not trusted; if you trust it: idlewild keys trust FILE.pub")]
     Untrusted { key: String },
     #[error(
-        "the installed version is signed by {installed} (key {key}), and this one is {verdict}; get it from that \
-         signer, or allow the change with --allow-other-signer"
+        "{follows} is signed by {signer} (key {key}), and this one is {verdict}; get it from that signer, or allow the \
+         change with --allow-other-signer"
     )]
-    OtherSigner { installed: String, key: String, verdict: String },
+    OtherSigner { follows: &'static str, signer: String, key: String, verdict: String },
+}
+
+/// Who signed what a bundle follows, and gets the data of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Follows {
+    /// The installed version of its id.
+    Version(TrustedKey),
+    /// A version of its id that was uninstalled, whose data was kept.
+    KeptData(TrustedKey),
+}
+
+impl Follows {
+    pub fn signer(&self) -> &TrustedKey {
+        match self {
+            Follows::Version(signer) | Follows::KeptData(signer) => signer,
+        }
+    }
+
+    fn named(&self) -> &'static str {
+        match self {
+            Follows::Version(_) => "the installed version",
+            Follows::KeptData(_) => "the version whose data was kept",
+        }
+    }
 }
 
 /// What is signed: a line that names the digest, and so manifest and component. `minisign` verifies it as a file of its own.
@@ -111,12 +135,12 @@ pub fn statement(digest: &str) -> String {
     format!("idlewild bundle {digest}\n")
 }
 
-/// Checks a bundle's signature against what the operator asks for. `previous` is who signed the version it is to replace:
-/// none where there is no such version, where nobody did, or where the operator allows another.
+/// Checks a bundle's signature against what the operator asks for. `follows` is who signed what it is to follow: none where
+/// there is no such version, where nobody did, or where the operator allows another.
 ///
 /// Errors: a signature that is there and does not fit, whatever it is worth otherwise; a policy that is not met; a signer
-/// other than the previous one.
-pub fn check_signature(offer: &Offer, trust: &Trust, previous: Option<&TrustedKey>) -> Result<Verdict, BundleError> {
+/// other than the one it follows.
+pub fn check_signature(offer: &Offer, trust: &Trust, follows: Option<&Follows>) -> Result<Verdict, BundleError> {
     let id = &offer.manifest.id;
     let verdict = match trust.policy {
         SignaturePolicy::Require | SignaturePolicy::Warn => verdict(offer, &trust.keys)?,
@@ -129,11 +153,13 @@ pub fn check_signature(offer: &Offer, trust: &Trust, previous: Option<&TrustedKe
         }
         (SignaturePolicy::Require | SignaturePolicy::Warn | SignaturePolicy::Off, _) => {}
     }
-    match previous {
-        Some(previous) if verdict.signer().is_none_or(|signer| signer.key != previous.key) => {
+    match follows {
+        Some(follows) if verdict.signer().is_none_or(|signer| signer.key != follows.signer().key) => {
+            let TrustedKey { name, key } = follows.signer();
             let error = SignatureError::OtherSigner {
-                installed: previous.name.clone(),
-                key: previous.key.id(),
+                follows: follows.named(),
+                signer: name.clone(),
+                key: key.id(),
                 verdict: verdict.to_string(),
             };
             Err(said(id, error))
@@ -325,14 +351,14 @@ mod tests {
             (Off, &bare, None, Ok(&Verdict::Unchecked)),
             (Off, &garbage, None, Ok(&Verdict::Unchecked)),
             // Upgrades.
-            (Warn, &by_ada, Some(&ada), Ok(&signed)),
-            (Warn, &bare, Some(&ada), Err("is signed by ada (key ")),
-            (Warn, &by_eve, Some(&ada), Err("is signed by ada (key ")),
-            (Require, &by_ada, Some(&eve), Err("is signed by eve (key ")),
-            (Off, &bare, Some(&ada), Ok(&Verdict::Unchecked)),
+            (Warn, &by_ada, Some(Follows::Version(ada.clone())), Ok(&signed)),
+            (Warn, &bare, Some(Follows::Version(ada.clone())), Err("the installed version is signed by ada (key ")),
+            (Warn, &by_eve, Some(Follows::KeptData(ada.clone())), Err("data was kept is signed by ada (key ")),
+            (Require, &by_ada, Some(Follows::Version(eve.clone())), Err("is signed by eve (key ")),
+            (Off, &bare, Some(Follows::Version(ada.clone())), Ok(&Verdict::Unchecked)),
         ];
-        for (at, (policy, offer, previous, expected)) in cases.into_iter().enumerate() {
-            let checked = check_signature(offer, &trust(policy, &[&ada]), previous);
+        for (at, (policy, offer, follows, expected)) in cases.into_iter().enumerate() {
+            let checked = check_signature(offer, &trust(policy, &[&ada]), follows.as_ref());
             match expected {
                 Ok(verdict) => assert_eq!(&checked.unwrap(), verdict, "case {at}"),
                 Err(says) => {

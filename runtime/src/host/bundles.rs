@@ -193,7 +193,7 @@ impl Host {
     }
 
     async fn drop_kept_data(&self, bundle: &BundleId, keep_data: bool) -> Result<Uninstalled, HostError> {
-        if keep_data || !self.kept_data().await?.contains(bundle) {
+        if keep_data || self.kept_data(bundle).await?.is_none() {
             return Err(not_installed(bundle));
         }
         self.inner.mailbox.call(|reply| Event::DropKeptData { bundle: bundle.clone(), reply }).await?;

@@ -6,9 +6,10 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 use super::{
     Host, HostError, Installation, Installed, kept_grants,
     settle::{Settle, Standing},
+    trust::signed_before,
 };
 use crate::{
-    bundle::{self, Bundle, Grants, Manifest, Offer, TrustedKey, Verdict},
+    bundle::{self, Bundle, Follows, Grants, Manifest, Offer, TrustedKey, Verdict},
     rules::{BundleId, Happening, What},
     scheduler::InstalledBundle,
     store::{BundleRow, StoreError, VersionRow},
@@ -29,8 +30,9 @@ impl Host {
                 "bundle {id} is not installed, so there is nothing to upgrade: install it with `idlewild install`"
             )));
         }
-        let previous = old.as_ref().filter(|_| !allow_other_signer);
-        let verdict = self.check_signature(&offer, previous.map(|old| &old.row.current))?;
+        let data = self.kept_data(&id).await?;
+        let follows = signed_before(&id, old.as_ref().map(|old| &old.row.current), data.as_ref())?;
+        let verdict = self.check_signature(&offer, follows.as_ref().filter(|_| !allow_other_signer))?;
         let kept = old.as_ref().map(|old| old.bundle.grants.clone()).unwrap_or_default();
         let grants = bundle::bind(&offer.manifest, &kept, offered)?;
         if let Some(old) = old.as_ref().filter(|old| old.bundle.digest == offer.digest) {
@@ -40,7 +42,7 @@ impl Host {
             check_order(&old.bundle.manifest, &offer.manifest)?;
         }
         check_names(&offer.manifest, &self.installed().await?)?;
-        let replaced = self.replace(old.as_ref(), &offer, grants, verdict).await;
+        let replaced = self.replace(old.as_ref(), follows, &offer, grants, verdict).await;
         if replaced.is_err() {
             self.forget_unused(&offer.digest).await;
         }
@@ -95,6 +97,7 @@ impl Host {
     async fn replace(
         &self,
         old: Option<&Standing>,
+        follows: Option<Follows>,
         offer: &Offer,
         grants: Grants,
         verdict: Verdict,
@@ -110,7 +113,7 @@ impl Host {
             installed_at: self.now(),
             signer: match &verdict {
                 // Where signatures are not looked at, who signed before is not forgotten.
-                Verdict::Unchecked => old.and_then(|old| old.row.current.signer.clone()),
+                Verdict::Unchecked => follows.map(|follows| follows.signer().file()),
                 verdict => verdict.signer().map(TrustedKey::file),
             },
         };

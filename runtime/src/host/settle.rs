@@ -8,7 +8,7 @@ use crate::{
     bundle::{Bundle, StateFolder},
     rules::{BundleId, KindName, Timestamp, What},
     scheduler::{Change, Changed, Event, Mailbox, Rehearsal},
-    store::{BundleRow, Store},
+    store::{BundleRow, KeptData, Store},
 };
 
 /// An installed bundle, as it stands in memory and in the store.
@@ -71,8 +71,10 @@ impl Host {
         Ok(self.inner.mailbox.ask(|_, core| core.bundle_rows()).await?)
     }
 
-    pub(super) async fn kept_data(&self) -> Result<Vec<BundleId>, HostError> {
-        Ok(self.inner.mailbox.ask(|_, core| core.kept_data()).await?)
+    /// What was kept of a bundle that is not installed.
+    pub(super) async fn kept_data(&self, bundle: &BundleId) -> Result<Option<KeptData>, HostError> {
+        let kept = self.inner.mailbox.ask(|_, core| core.kept_data()).await?;
+        Ok(kept.into_iter().find(|kept| kept.bundle == *bundle))
     }
 
     pub(super) async fn standing(&self, id: &BundleId) -> Result<Option<Standing>, HostError> {
@@ -104,8 +106,8 @@ impl Host {
 
     /// Removes what an `activate` wrote whose bundle was not installed after all.
     pub(super) async fn drop_data_unless_kept(&self, bundle: &BundleId) {
-        let kept = self.kept_data().await.is_ok_and(|kept| !kept.contains(bundle));
-        if kept && let Err(error) = self.inner.state.drop_data(bundle) {
+        let unkept = self.kept_data(bundle).await.is_ok_and(|kept| kept.is_none());
+        if unkept && let Err(error) = self.inner.state.drop_data(bundle) {
             tracing::warn!(%bundle, %error, "data-not-removed");
         }
     }
@@ -125,7 +127,8 @@ fn digests(row: &BundleRow) -> impl Iterator<Item = &str> {
 pub(super) fn sweep(state: &StateFolder, store: &mut Store) -> Result<(), HostError> {
     let rows = store.bundles()?;
     let used = rows.iter().flat_map(digests).map(str::to_owned).collect();
-    let bundles = rows.iter().map(|row| row.id.clone()).chain(store.kept_data()?).collect();
+    let kept = store.kept_data()?.into_iter().map(|kept| kept.bundle);
+    let bundles = rows.iter().map(|row| row.id.clone()).chain(kept).collect();
     if let Err(error) = state.sweep(&used, &bundles) {
         tracing::warn!(%error, "state-not-swept");
     }

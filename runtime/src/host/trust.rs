@@ -2,9 +2,9 @@
 
 use super::{Host, HostError, settle::Standing};
 use crate::{
-    bundle::{self, Grants, Inspection, Offer, PublicKey, SignaturePolicy, Trust, TrustedKey, Verdict},
+    bundle::{self, Follows, Grants, Inspection, Offer, PublicKey, SignaturePolicy, Trust, TrustedKey, Verdict},
     rules::BundleId,
-    store::VersionRow,
+    store::{KeptData, VersionRow},
 };
 
 /// An installed bundle, told of in full.
@@ -61,14 +61,10 @@ impl Host {
         inspecting.await.map_err(|_| HostError::Stopping)?
     }
 
-    /// Before anything of an offer is compiled: whether its signature is what the operator asks for, and the installed
-    /// version's signer signed this one too.
-    pub(super) fn check_signature(&self, offer: &Offer, old: Option<&VersionRow>) -> Result<Verdict, HostError> {
-        let previous = match old {
-            Some(old) => signed_by(&offer.manifest.id, old)?,
-            None => None,
-        };
-        Ok(bundle::check_signature(offer, &self.inner.state.trust()?, previous.as_ref())?)
+    /// Before anything of an offer is compiled: whether its signature is what the operator asks for, and who signed what it
+    /// follows signed it too.
+    pub(super) fn check_signature(&self, offer: &Offer, follows: Option<&Follows>) -> Result<Verdict, HostError> {
+        Ok(bundle::check_signature(offer, &self.inner.state.trust()?, follows)?)
     }
 }
 
@@ -95,8 +91,25 @@ impl Host {
     }
 }
 
+/// Who signed what a bundle follows: the installed version of its id, or the one whose data was kept.
+pub(super) fn signed_before(
+    id: &BundleId,
+    old: Option<&VersionRow>,
+    kept: Option<&KeptData>,
+) -> Result<Option<Follows>, HostError> {
+    match (old, kept) {
+        (Some(old), _) => Ok(signed_by(id, old)?.map(Follows::Version)),
+        (None, Some(kept)) => Ok(signer(id, kept.signer.as_deref())?.map(Follows::KeptData)),
+        (None, None) => Ok(None),
+    }
+}
+
 /// Who signed a version, as its row says. Errors: the row is not one this program could have written.
 pub(super) fn signed_by(id: &BundleId, version: &VersionRow) -> Result<Option<TrustedKey>, HostError> {
-    let damaged = |error| HostError::Store(format!("who signed the installed {id} cannot be read: {error}"));
-    version.signer.as_deref().map(TrustedKey::parse).transpose().map_err(damaged)
+    signer(id, version.signer.as_deref())
+}
+
+fn signer(id: &BundleId, written: Option<&str>) -> Result<Option<TrustedKey>, HostError> {
+    let damaged = |error| HostError::Store(format!("who signed {id} cannot be read: {error}"));
+    written.map(TrustedKey::parse).transpose().map_err(damaged)
 }

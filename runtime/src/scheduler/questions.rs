@@ -10,7 +10,7 @@ use super::{
 use crate::{
     bundle::Bundle,
     rules::*,
-    store::{BundleRow, StoreError, StoredRequest},
+    store::{BundleRow, KeptData, StoreError, StoredRequest},
 };
 
 impl Core {
@@ -25,7 +25,7 @@ impl Core {
     }
 
     /// Uninstalled bundles whose data was to be kept.
-    pub fn kept_data(&mut self) -> Result<Vec<BundleId>, SchedulerError> {
+    pub fn kept_data(&mut self) -> Result<Vec<KeptData>, SchedulerError> {
         Ok(self.store.kept_data()?)
     }
 

@@ -27,6 +27,14 @@ pub struct VersionRow {
     pub signer: Option<String>,
 }
 
+/// What stays of a bundle that was uninstalled with its data kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptData {
+    pub bundle: BundleId,
+    /// The key that signed the version it is of; none when that was not signed.
+    pub signer: Option<String>,
+}
+
 impl Store {
     pub fn bundles(&mut self) -> Result<Vec<BundleRow>, StoreError> {
         let rows = self.database.query(
@@ -43,9 +51,13 @@ impl Store {
     }
 
     /// Uninstalled bundles whose data was to be kept.
-    pub fn kept_data(&mut self) -> Result<Vec<BundleId>, StoreError> {
-        let rows = self.database.query("SELECT bundle FROM kept_data ORDER BY bundle", &[])?;
-        rows.into_iter().map(|row| Row::new(row).word(|name| BundleId::parse(name).ok())).collect()
+    pub fn kept_data(&mut self) -> Result<Vec<KeptData>, StoreError> {
+        let rows = self.database.query("SELECT bundle, signer FROM kept_data ORDER BY bundle", &[])?;
+        let kept = |mut row: Row| {
+            let bundle = row.word(|name| BundleId::parse(name).ok())?;
+            Ok(KeptData { bundle, signer: row.optional_text()? })
+        };
+        rows.into_iter().map(|row| kept(Row::new(row))).collect()
     }
 
     pub fn checkpoint(&mut self, bundle: &BundleId, identifier: &Identifier) -> Result<Option<Vec<u8>>, StoreError> {
@@ -136,14 +148,19 @@ fn forget_previous(bundle: &BundleId) -> Statement {
     }
 }
 
-/// Removes a bundle; its tasks stay as history. With `keep_data` its checkpoints stay too, and a note that its data does.
+/// Removes a bundle; its tasks stay as history. With `keep_data` its checkpoints stay too, and a note that its data does and
+/// whose it is.
 pub fn remove_bundle(bundle: &BundleId, keep_data: bool) -> Vec<Statement> {
     let of_bundle = |sql, guard| Statement { sql, values: vec![bundle.as_str().into()], guard };
     let data = match keep_data {
-        true => of_bundle("INSERT OR IGNORE INTO kept_data (bundle) VALUES (?1)", None),
+        true => of_bundle(
+            "INSERT OR REPLACE INTO kept_data (bundle, signer)
+             SELECT id, signer FROM bundle WHERE id = ?1",
+            Some(1),
+        ),
         false => of_bundle("DELETE FROM checkpoint WHERE bundle = ?1", None),
     };
-    vec![of_bundle("DELETE FROM bundle WHERE id = ?1", Some(1)), forget_previous(bundle), data]
+    vec![data, of_bundle("DELETE FROM bundle WHERE id = ?1", Some(1)), forget_previous(bundle)]
 }
 
 /// What was kept of an uninstalled bundle is kept no longer.

@@ -20,7 +20,8 @@ CREATE TABLE previous_version (
 ) STRICT;
 
 CREATE TABLE kept_data (
-  bundle TEXT PRIMARY KEY
+  bundle TEXT PRIMARY KEY,
+  signer TEXT
 ) STRICT;
 
 CREATE TABLE request (

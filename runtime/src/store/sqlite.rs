@@ -7,9 +7,9 @@ use rusqlite::{Connection, ErrorCode, ToSql, params_from_iter, types::ToSqlOutpu
 use super::database::*;
 
 const SCHEMA: &str = include_str!("schema.sql");
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// The way from each version to the next, beginning with the first.
-const MIGRATIONS: [&str; SCHEMA_VERSION as usize - 1] = [include_str!("from_1.sql")];
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize - 1] = [include_str!("from_1.sql"), include_str!("from_2.sql")];
 /// The length of the header of SQLite's file format, in bytes.
 const HEADER: u64 = 100;
 /// The largest database that is looked through at every start, in bytes; damage in a larger one shows when it is read.
@@ -161,8 +161,9 @@ fn explain(path: &str, error: &rusqlite::Error) -> StoreError {
 mod tests {
     use super::*;
 
-    /// The schema of version 1, as it was.
+    /// The schemas of versions 1 and 2, as they were.
     const FIRST: &str = include_str!("version_1.sql");
+    const SECOND: &str = include_str!("version_2.sql");
 
     fn shape(connection: &Connection) -> Vec<String> {
         let mut columns = connection
@@ -198,6 +199,24 @@ mod tests {
         assert_eq!((rows.len(), id.as_str(), *enabled, previous), (1, "com.example.a", true, &None));
         assert_eq!((current.digest.as_str(), &current.signer), ("d", &None));
         assert!(store.has_checkpoints().unwrap());
+        drop(store);
+        let migrated = Sqlite::open(&path).unwrap();
+        assert_eq!(shape(&migrated.connection), shape(&Sqlite::in_memory().unwrap().connection));
+    }
+
+    #[test]
+    fn a_database_of_the_second_version_becomes_one_of_this_and_keeps_what_it_holds() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("idlewild.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(&format!(
+            "{SECOND} PRAGMA user_version = 2; INSERT INTO kept_data VALUES ('com.example.a');"
+        ))
+        .unwrap();
+        drop(old);
+        let mut store = crate::store::Store::open(Box::new(Sqlite::open(&path).unwrap())).unwrap();
+        let bundle = crate::rules::BundleId::parse("com.example.a").unwrap();
+        assert_eq!(store.kept_data().unwrap(), [crate::store::KeptData { bundle, signer: None }]);
         drop(store);
         let migrated = Sqlite::open(&path).unwrap();
         assert_eq!(shape(&migrated.connection), shape(&Sqlite::in_memory().unwrap().connection));

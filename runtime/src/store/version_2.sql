@@ -1,0 +1,111 @@
+-- What has been promised. A request row exists while the request is unfinished; a task row is history, bounded per bundle.
+
+CREATE TABLE bundle (
+  id TEXT PRIMARY KEY,
+  digest TEXT NOT NULL,
+  manifest TEXT NOT NULL,
+  grants TEXT NOT NULL,
+  installed_at INTEGER NOT NULL,
+  enabled INTEGER NOT NULL DEFAULT 1,
+  signer TEXT
+) STRICT;
+
+CREATE TABLE previous_version (
+  bundle TEXT PRIMARY KEY,
+  digest TEXT NOT NULL,
+  manifest TEXT NOT NULL,
+  grants TEXT NOT NULL,
+  installed_at INTEGER NOT NULL,
+  signer TEXT
+) STRICT;
+
+CREATE TABLE kept_data (
+  bundle TEXT PRIMARY KEY
+) STRICT;
+
+CREATE TABLE request (
+  id INTEGER PRIMARY KEY,
+  bundle TEXT NOT NULL,
+  identifier TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  network INTEGER NOT NULL,
+  power INTEGER NOT NULL,
+  stage TEXT NOT NULL,
+  ripe_at INTEGER NOT NULL,
+  earliest_begin INTEGER,
+  priority INTEGER NOT NULL,
+  input BLOB NOT NULL,
+  run_after TEXT NOT NULL,
+  may_suspend INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  submitted_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX request_by_identifier
+  ON request (bundle, identifier);
+
+CREATE INDEX request_by_lane
+  ON request (bundle, kind, network, power, priority DESC, id)
+  WHERE stage = 'ready';
+
+CREATE INDEX request_by_ripening
+  ON request (ripe_at)
+  WHERE stage = 'ripening';
+
+CREATE TABLE run_after (
+  bundle TEXT NOT NULL,
+  identifier TEXT NOT NULL,
+  request INTEGER NOT NULL,
+  PRIMARY KEY (bundle, identifier, request)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX run_after_by_request
+  ON run_after (request);
+
+CREATE TABLE task (
+  id INTEGER PRIMARY KEY,
+  request INTEGER NOT NULL,
+  bundle TEXT NOT NULL,
+  identifier TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  launched_at INTEGER NOT NULL,
+  completed INTEGER,
+  total INTEGER,
+  ended_at INTEGER,
+  outcome TEXT,
+  reason TEXT,
+  returned TEXT,
+  message TEXT,
+  output BLOB,
+  fuel INTEGER NOT NULL DEFAULT 0,
+  wall_us INTEGER NOT NULL DEFAULT 0,
+  peak_memory INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE INDEX task_by_identifier
+  ON task (bundle, identifier, id);
+
+CREATE INDEX task_running
+  ON task (id)
+  WHERE outcome IS NULL;
+
+CREATE TABLE checkpoint (
+  bundle TEXT NOT NULL,
+  identifier TEXT NOT NULL,
+  data BLOB NOT NULL,
+  PRIMARY KEY (bundle, identifier)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE history (
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  bundle TEXT NOT NULL,
+  what TEXT NOT NULL,
+  identifier TEXT,
+  request INTEGER,
+  detail TEXT
+) STRICT;
+
+CREATE INDEX history_by_bundle
+  ON history (bundle, id);
