@@ -279,3 +279,41 @@ fn serving_a_bundle_again_changes_nothing_and_an_older_one_needs_a_word() {
     assert_eq!(end.code, Some(0), "{}", end.stderr);
     assert_eq!(place.ask_one(&["bundles"])["version"], "1.0.0");
 }
+
+#[test]
+fn history_says_in_a_word_of_its_own_what_became_of_a_bundle() {
+    let place = Place::new();
+    place.ask_one(&["keys", "new", text(&place.path("ada")), "--unencrypted"]);
+    place.ask_one(&["keys", "trust", text(&place.path("ada.pub"))]);
+    let (one, two) = (version_of_hello(&place, "1.0.0"), version_of_hello(&place, "1.1.0"));
+    place.ask_one(&["install", text(&one)]);
+    place.ask_one(&["upgrade", text(&two)]);
+    place.ask_one(&["sign", text(&two), "--key", text(&place.path("ada.key"))]);
+    let signed = place.ask_one(&["install", text(&two)]);
+    assert_eq!(place.ask_one(&["install", text(&two)])["changed"], false);
+    place.ask_one(&["rollback", HELLO]);
+    place.ask_one(&["disable", HELLO]);
+    for _ in 0..2 {
+        place.ask_one(&["disable", HELLO, "--now"]);
+    }
+    place.ask_one(&["uninstall", HELLO, "--keep-data"]);
+    place.ask_one(&["uninstall", HELLO]);
+    let noted: Vec<(String, Value)> = place
+        .ask(&["history", "--bundle", HELLO])
+        .into_iter()
+        .filter(|change| change["request"].is_null())
+        .map(|change| (change["what"].as_str().unwrap().to_owned(), change["detail"].clone()))
+        .collect();
+    let by = format!("by ada (key {})", signed["signature"]["key"].as_str().unwrap());
+    let expected = [
+        ("data-dropped", Value::Null),
+        ("bundle-uninstalled", Value::Null),
+        ("bundle-disabled", Value::Null),
+        ("bundle-rolled-back", json!("1.0.0")),
+        ("bundle-signed", json!(by)),
+        ("bundle-installed", json!("1.1.0")),
+        ("bundle-installed", json!("1.0.0")),
+    ];
+    let expected: Vec<(String, Value)> = expected.map(|(what, detail)| (what.to_owned(), detail)).into();
+    assert_eq!(noted, expected);
+}

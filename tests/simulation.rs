@@ -347,6 +347,9 @@ impl Life {
                 | What::Progressed { .. }
                 | What::ConditionChanged { .. }
                 | What::BundleInstalled { .. }
+                | What::BundleRolledBack { .. }
+                | What::BundleSigned { .. }
+                | What::DataDropped { .. }
                 | What::BundleUninstalled { .. }
                 | What::Compiling { .. }
                 | What::Compiled { .. }

@@ -185,8 +185,9 @@ impl World {
     ) -> Result<Changed, SchedulerError> {
         let row = row(bundle, self.known.len(), enabled);
         self.known.push(bundle.clone());
-        let what = What::BundleInstalled { bundle: bundle.id().clone(), version: bundle.manifest.version.clone() };
-        let change = Change { row, bundle: bundle.clone(), expire_running, what };
+        let told =
+            vec![What::BundleInstalled { bundle: bundle.id().clone(), version: bundle.manifest.version.clone() }];
+        let change = Change { row, bundle: bundle.clone(), expire_running, told };
         self.call(|reply| Event::Change { change, reply })
     }
 

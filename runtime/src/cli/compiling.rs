@@ -54,6 +54,9 @@ fn follow(what: &wire::What, bar: &mut Option<ProgressBar>) {
         }
         wire::What::Compiled { .. } | wire::What::NotCompiled { .. } => end(bar.take()),
         wire::What::BundleInstalled { .. }
+        | wire::What::BundleRolledBack { .. }
+        | wire::What::BundleSigned { .. }
+        | wire::What::DataDropped { .. }
         | wire::What::BundleEnabled { .. }
         | wire::What::BundleDisabled { .. }
         | wire::What::GrantsChanged { .. }

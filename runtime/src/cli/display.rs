@@ -149,6 +149,9 @@ impl Display {
                 }
             }
             wire::What::BundleInstalled { .. }
+            | wire::What::BundleRolledBack { .. }
+            | wire::What::BundleSigned { .. }
+            | wire::What::DataDropped { .. }
             | wire::What::BundleUninstalled { .. }
             | wire::What::BundleEnabled { .. }
             | wire::What::BundleDisabled { .. }
@@ -287,6 +290,9 @@ fn describe(what: &wire::What) -> Option<Line> {
             line("refused", bundle, format!("version {version}: {message}"))
         }
         wire::What::BundleInstalled { bundle, version } => line("installed", bundle, format!("version {version}")),
+        wire::What::BundleRolledBack { bundle, version } => line("went back", bundle, format!("to version {version}")),
+        wire::What::BundleSigned { bundle, signer } => line("signed", bundle, format!("by {signer}")),
+        wire::What::DataDropped { bundle } => line("dropped", bundle, "the data kept of it".to_owned()),
         wire::What::BundleUninstalled { bundle } => line("removed", bundle, String::new()),
         wire::What::BundleEnabled { bundle } => line("enabled", bundle, String::new()),
         wire::What::BundleDisabled { bundle } => line("disabled", bundle, String::new()),

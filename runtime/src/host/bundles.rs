@@ -74,7 +74,8 @@ impl Host {
         let changed = grants != old.bundle.grants;
         if changed {
             let bundle = Bundle { grants, ..(*old.bundle).clone() };
-            self.give(&old, Arc::new(bundle), revoked).await?;
+            let told = vec![grants_changed(&bundle)];
+            self.give(&old, Arc::new(bundle), revoked, told).await?;
         }
         Ok(Granted { changed, detail: self.bundle(bundle).await? })
     }
@@ -151,9 +152,10 @@ impl Host {
                 activate: enabled,
                 otherwise: "it stays disabled".to_owned(),
                 expire_running: now,
-                what: match enabled {
-                    true => What::BundleEnabled { bundle: id.clone() },
-                    false => What::BundleDisabled { bundle: id.clone() },
+                told: match (changed, enabled) {
+                    (true, true) => vec![What::BundleEnabled { bundle: id.clone() }],
+                    (true, false) => vec![What::BundleDisabled { bundle: id.clone() }],
+                    (false, _) => Vec::new(),
                 },
             };
             done = self.settle(settle).await?;
@@ -169,6 +171,7 @@ impl Host {
         old: &Standing,
         bundle: Arc<Bundle>,
         revoked: &[String],
+        told: Vec<What>,
     ) -> Result<Changed, HostError> {
         let current = VersionRow { grants: kept_grants::write(&bundle.grants)?, ..old.row.current.clone() };
         let mut row = BundleRow { current, ..old.row.clone() };
@@ -186,7 +189,7 @@ impl Host {
             activate: !super::missing(&old.bundle).is_empty(),
             otherwise: "nothing was granted".to_owned(),
             expire_running: false,
-            what: What::GrantsChanged { bundle: bundle.id().clone(), missing: super::missing(&bundle) },
+            told,
             bundle,
         })
         .await
@@ -227,8 +230,16 @@ impl Host {
     }
 }
 
+pub(super) fn grants_changed(bundle: &Bundle) -> What {
+    What::GrantsChanged { bundle: bundle.id().clone(), missing: super::missing(bundle) }
+}
+
 /// Who signed a version, for people; none when nobody did whom the operator trusted then.
 fn signer(version: &VersionRow) -> Option<String> {
-    let TrustedKey { name, key } = TrustedKey::parse(version.signer.as_deref()?).ok()?;
-    Some(format!("{name} (key {})", key.id()))
+    TrustedKey::parse(version.signer.as_deref()?).ok().as_ref().map(signer_named)
+}
+
+pub(super) fn signer_named(signer: &TrustedKey) -> String {
+    let TrustedKey { name, key } = signer;
+    format!("{name} (key {})", key.id())
 }

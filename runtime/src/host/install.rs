@@ -4,7 +4,9 @@
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use super::{
-    Host, HostError, Installation, Installed, kept_grants,
+    Host, HostError, Installation, Installed,
+    bundles::{grants_changed, signer_named},
+    kept_grants,
     settle::{Settle, Standing},
     trust::signed_before,
 };
@@ -78,18 +80,26 @@ impl Host {
         let grants_text = kept_grants::write(&grants)?;
         let current = VersionRow { grants: grants_text, installed_at: self.now(), signer, ..previous };
         let row = BundleRow { current, previous: Some(old.row.current.clone()), ..old.row.clone() };
-        self.put(Some(&old), Arc::new(Bundle { grants, ..restored }), row, verdict).await
+        let told = What::BundleRolledBack { bundle: bundle.clone(), version: restored.manifest.version.clone() };
+        self.put(Some(&old), Arc::new(Bundle { grants, ..restored }), row, verdict, told).await
     }
 
     /// The same digest once more: nothing, unless what it is given changed, or it has been signed since.
     async fn install_again(&self, old: &Standing, grants: Grants, verdict: Verdict) -> Result<Installed, HostError> {
         let signer = verdict.signer().map(TrustedKey::file).or_else(|| old.row.current.signer.clone());
-        let changed = old.bundle.grants != grants || old.row.current.signer != signer;
         let bundle = Arc::new(Bundle { grants, ..(*old.bundle).clone() });
+        let mut told = Vec::new();
+        if let Some(by) = verdict.signer().filter(|_| old.row.current.signer != signer) {
+            told.push(What::BundleSigned { bundle: bundle.id().clone(), signer: signer_named(by) });
+        }
+        if old.bundle.grants != bundle.grants {
+            told.push(grants_changed(&bundle));
+        }
+        let changed = !told.is_empty();
         if changed {
             let current = VersionRow { signer, ..old.row.current.clone() };
             let signed = Standing { bundle: old.bundle.clone(), row: BundleRow { current, ..old.row.clone() } };
-            self.give(&signed, bundle.clone(), &[]).await?;
+            self.give(&signed, bundle.clone(), &[], told).await?;
         }
         Ok(installed(&bundle, verdict, old.row.enabled, changed, Some(old), 0))
     }
@@ -124,7 +134,8 @@ impl Host {
             previous: old.map(|old| old.row.current.clone()),
         };
         let bundle = Bundle { manifest: manifest.clone(), digest: digest.clone(), grants };
-        let put = self.put(old, Arc::new(bundle), row, verdict).await;
+        let told = What::BundleInstalled { bundle: manifest.id.clone(), version: manifest.version.clone() };
+        let put = self.put(old, Arc::new(bundle), row, verdict, told).await;
         if put.is_err() && old.is_none() {
             self.drop_data_unless_kept(&manifest.id).await;
         }
@@ -138,13 +149,13 @@ impl Host {
         bundle: Arc<Bundle>,
         row: BundleRow,
         verdict: Verdict,
+        told: What,
     ) -> Result<Installed, HostError> {
         let otherwise = match old {
             Some(old) => format!("version {} stays, with all that was pending", old.bundle.manifest.version),
             None => "nothing was installed, mend the bundle and install it again".to_owned(),
         };
         let enabled = row.enabled;
-        let (id, version) = (bundle.id().clone(), bundle.manifest.version.clone());
         let changed = self
             .settle(Settle {
                 row,
@@ -152,7 +163,7 @@ impl Host {
                 activate: true,
                 otherwise,
                 expire_running: false,
-                what: What::BundleInstalled { bundle: id, version },
+                told: vec![told],
             })
             .await?;
         if let Some(dropped) = old.and_then(|old| old.row.previous.as_ref()) {

@@ -26,7 +26,8 @@ pub(super) struct Settle {
     /// How things stand when `activate` fails, as the tail of a sentence.
     pub(super) otherwise: String,
     pub(super) expire_running: bool,
-    pub(super) what: What,
+    /// What to tell and note of it; nothing where it changes nothing that is noted.
+    pub(super) told: Vec<What>,
 }
 
 /// A change that was begun. Dropped, it is abandoned, which is nothing once it is settled.
@@ -41,7 +42,7 @@ impl Drop for Staged {
 impl Host {
     /// Makes a change true, or leaves everything as it is.
     pub(super) async fn settle(&self, settle: Settle) -> Result<Changed, HostError> {
-        let Settle { row, bundle, activate, otherwise, expire_running, what } = settle;
+        let Settle { row, bundle, activate, otherwise, expire_running, told } = settle;
         let opens = row.enabled && super::missing(&bundle).is_empty();
         let _staged = match activate && opens {
             true => Some(self.rehearse(&bundle).await?.map_err(|message| {
@@ -49,7 +50,7 @@ impl Host {
             })?),
             false => None,
         };
-        let change = Change { row, bundle, expire_running, what };
+        let change = Change { row, bundle, expire_running, told };
         Ok(self.inner.mailbox.call(|reply| Event::Change { change, reply }).await?)
     }
 

@@ -10,7 +10,8 @@ pub struct HistoryEntry {
     /// Whose request it was, where it was one's.
     pub identifier: Option<Identifier>,
     pub request: Option<RequestId>,
-    /// The cause of a cancellation, the request that replaced this one, the version that was installed.
+    /// The cause of a cancellation, the request that replaced this one, the version that was installed, the
+    /// signer.
     pub detail: Option<String>,
 }
 
@@ -47,6 +48,13 @@ impl HistoryEntry {
             What::BundleInstalled { bundle, version } => {
                 of_bundle(bundle, HistoryWord::BundleInstalled, Some(version.clone()))
             }
+            What::BundleRolledBack { bundle, version } => {
+                of_bundle(bundle, HistoryWord::BundleRolledBack, Some(version.clone()))
+            }
+            What::BundleSigned { bundle, signer } => {
+                of_bundle(bundle, HistoryWord::BundleSigned, Some(format!("by {signer}")))
+            }
+            What::DataDropped { bundle } => of_bundle(bundle, HistoryWord::DataDropped, None),
             What::BundleUninstalled { bundle } => of_bundle(bundle, HistoryWord::BundleUninstalled, None),
             What::BundleEnabled { bundle } => of_bundle(bundle, HistoryWord::BundleEnabled, None),
             What::BundleDisabled { bundle } => of_bundle(bundle, HistoryWord::BundleDisabled, None),
@@ -75,7 +83,13 @@ words! {
     /// What sort of change it was.
     HistoryWord {
         BundleInstalled = "bundle-installed",
+        /// A bundle went back; the detail is the version it went back to.
+        BundleRolledBack = "bundle-rolled-back",
+        /// The installed version was signed; the detail is by whom.
+        BundleSigned = "bundle-signed",
         BundleUninstalled = "bundle-uninstalled",
+        /// What was kept of an uninstalled bundle went.
+        DataDropped = "data-dropped",
         BundleEnabled = "bundle-enabled",
         BundleDisabled = "bundle-disabled",
         GrantsChanged = "grants-changed",

@@ -192,7 +192,21 @@ pub enum What {
         bundle: BundleId,
         version: String,
     },
+    /// A bundle went back to the version before.
+    BundleRolledBack {
+        bundle: BundleId,
+        version: String,
+    },
+    /// The very version that is installed has been signed since.
+    BundleSigned {
+        bundle: BundleId,
+        signer: String,
+    },
     BundleUninstalled {
+        bundle: BundleId,
+    },
+    /// What was kept of a bundle when it was uninstalled is gone.
+    DataDropped {
         bundle: BundleId,
     },
     BundleEnabled {

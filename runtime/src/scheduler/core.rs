@@ -382,6 +382,7 @@ impl Core {
             }
             Event::DropKeptData { bundle, reply } => {
                 work.ledger.write_all(store::drop_kept_data(&bundle));
+                work.happenings.push(What::DataDropped { bundle });
                 work.answer(reply, Ok(()));
             }
             Event::StateCondition { condition, holds, reply } => {

@@ -46,8 +46,8 @@ pub struct Change {
     pub bundle: Arc<Bundle>,
     /// Asks what runs of it to stop.
     pub expire_running: bool,
-    /// What to tell of it.
-    pub what: What,
+    /// What to tell and note of it.
+    pub told: Vec<What>,
 }
 
 /// What a change did to the bundle's work.

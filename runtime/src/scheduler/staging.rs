@@ -124,7 +124,7 @@ impl Core {
     /// Puts a bundle as it is to be. What the version before permitted and this one does not is cancelled, and what was
     /// rehearsed for it is done.
     pub(super) fn change(&mut self, now: Now, change: Change, work: &mut Work) -> Result<Changed, SchedulerError> {
-        let Change { row, bundle, expire_running, what } = change;
+        let Change { row, bundle, expire_running, told } = change;
         let id = bundle.id().clone();
         let Settling { asked, held } = self.unstage(&id);
         work.remember_bundles(self);
@@ -134,7 +134,7 @@ impl Core {
         let cancelled = if changes { self.cancel_unpermitted(now, &id, &installed.permits, work)? } else { 0 };
         self.bundles.insert(id.clone(), installed);
         self.set_gate(&id);
-        work.happenings.push(what);
+        work.happenings.extend(told);
         self.perform(now, &id, asked, work)?;
         self.take_held(now, held, work)?;
         let expired = match expire_running {

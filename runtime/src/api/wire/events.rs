@@ -38,7 +38,19 @@ pub enum What {
         bundle: Text<BundleId>,
         version: String,
     },
+    BundleRolledBack {
+        bundle: Text<BundleId>,
+        version: String,
+    },
+    BundleSigned {
+        bundle: Text<BundleId>,
+        /// By whom, for people.
+        signer: String,
+    },
     BundleUninstalled {
+        bundle: Text<BundleId>,
+    },
+    DataDropped {
         bundle: Text<BundleId>,
     },
     BundleEnabled {
@@ -126,7 +138,10 @@ impl What {
             What::Compiled { .. } => "compiled",
             What::NotCompiled { .. } => "not-compiled",
             What::BundleInstalled { .. } => "bundle-installed",
+            What::BundleRolledBack { .. } => "bundle-rolled-back",
+            What::BundleSigned { .. } => "bundle-signed",
             What::BundleUninstalled { .. } => "bundle-uninstalled",
+            What::DataDropped { .. } => "data-dropped",
             What::BundleEnabled { .. } => "bundle-enabled",
             What::BundleDisabled { .. } => "bundle-disabled",
             What::GrantsChanged { .. } => "grants-changed",
@@ -160,6 +175,11 @@ impl From<&rules::What> for What {
                 What::NotCompiled { bundle: Text(bundle), version, message }
             }
             rules::What::BundleInstalled { bundle, version } => What::BundleInstalled { bundle: Text(bundle), version },
+            rules::What::BundleRolledBack { bundle, version } => {
+                What::BundleRolledBack { bundle: Text(bundle), version }
+            }
+            rules::What::BundleSigned { bundle, signer } => What::BundleSigned { bundle: Text(bundle), signer },
+            rules::What::DataDropped { bundle } => What::DataDropped { bundle: Text(bundle) },
             rules::What::BundleUninstalled { bundle } => What::BundleUninstalled { bundle: Text(bundle) },
             rules::What::BundleEnabled { bundle } => What::BundleEnabled { bundle: Text(bundle) },
             rules::What::BundleDisabled { bundle } => What::BundleDisabled { bundle: Text(bundle) },
@@ -239,7 +259,10 @@ mod tests {
             rules::What::Compiled { bundle: bundle(), version: "1.0.0".into() },
             rules::What::NotCompiled { bundle: bundle(), version: "1.0.0".into(), message: "too much".into() },
             rules::What::BundleInstalled { bundle: bundle(), version: "1.0.0".into() },
+            rules::What::BundleRolledBack { bundle: bundle(), version: "0.9.0".into() },
+            rules::What::BundleSigned { bundle: bundle(), signer: "ada (key 1)".into() },
             rules::What::BundleUninstalled { bundle: bundle() },
+            rules::What::DataDropped { bundle: bundle() },
             rules::What::BundleEnabled { bundle: bundle() },
             rules::What::BundleDisabled { bundle: bundle() },
             rules::What::GrantsChanged {
