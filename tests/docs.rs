@@ -11,7 +11,7 @@ use std::{
 };
 
 use idlewild::{
-    config::Settings,
+    config::{Setting, Settings},
     rules::{Condition, Missing, Reason, RequestId, Timestamp},
 };
 use idlewild_tests::{bundle_id, id};
@@ -123,10 +123,17 @@ fn every_path_named_in_backticks_exists() {
 /// One of each reason, with the values that the table shows.
 fn reasons() -> Vec<Reason> {
     let at: Timestamp = "2026-07-28T09:00:00Z".parse().unwrap();
-    let lacks = |condition: &Condition| Reason::Lacks { condition: *condition, since: at, source: String::new() };
+    let lacks = |condition: &Condition| Reason::Lacks { condition: *condition, source: "from where".to_owned() };
     let mut reasons = vec![
         Reason::EarliestBegin { at },
-        Reason::RunAfter { identifier: id("com.example.gallery.image-count") },
+        Reason::RunAfter {
+            identifier: id("com.example.gallery.image-count"),
+            stands: idlewild::rules::Awaited::Pending,
+        },
+        Reason::Resting { at, failures: 1 },
+        Reason::Spaced { at },
+        Reason::BudgetSpent { allowed: std::time::Duration::from_secs(7_200), at },
+        Reason::NoSlotOfKind { kind: idlewild::rules::KindName::Processing, slots: 1 },
         Reason::Behind { request: RequestId(5) },
         Reason::NoSlot { slots: Settings::new(idlewild::rules::Profile::Server).slots },
         Reason::NotLaunching,
@@ -143,7 +150,8 @@ fn reasons() -> Vec<Reason> {
         match reason {
             Reason::EarliestBegin { .. } | Reason::RunAfter { .. } | Reason::Behind { .. } => {}
             Reason::BundleDisabled { .. } | Reason::NotGranted { .. } | Reason::BundleChanging { .. } => {}
-            Reason::Lacks { .. } | Reason::NoSlot { .. } | Reason::NotLaunching => {}
+            Reason::Lacks { .. } | Reason::NoSlot { .. } | Reason::NoSlotOfKind { .. } | Reason::NotLaunching => {}
+            Reason::Resting { .. } | Reason::Spaced { .. } | Reason::BudgetSpent { .. } => {}
         }
     }
     reasons
@@ -154,46 +162,50 @@ fn every_reason_stands_in_the_concepts_word_for_word() {
     let concepts = concepts();
     for reason in reasons() {
         let sentence = reason.to_string();
-        let sentence = sentence.split(" (since").next().unwrap();
         let row = format!("| `{}` | {sentence}", reason.code());
         assert!(concepts.contains(&row), "docs/concepts.md lacks the row: {row}");
     }
 }
 
-#[test]
-fn every_setting_stands_in_the_concepts_with_its_default() {
-    let concepts = concepts();
-    for setting in Settings::TABLE {
-        let unit = if setting.default == "1" { setting.unit.trim_end_matches('s') } else { setting.unit };
-        let meaning = setting.meaning.trim_end_matches('.');
-        let (first, rest) = meaning.split_at(1);
-        let default = setting.default.replace('_', " ");
-        let row = format!("| `{}` | {default} {unit} | {}{rest} |", setting.name, first.to_lowercase());
-        assert!(concepts.contains(&row), "docs/concepts.md lacks the row: {row}");
-    }
-}
-
-/// `IDLEWILD_REWRITE_DOCS=1` writes it instead.
-#[test]
-fn the_reference_of_the_manifest_is_the_codes_own() {
-    let path = root().join("docs/bundles.md");
+/// The part of a document that is the code's own. `IDLEWILD_REWRITE_DOCS=1` writes it instead.
+fn hold_to_the_code(document: &str, part: &str, written_by_code: &str) {
+    let path = root().join(document);
     let text = fs::read_to_string(&path).unwrap();
-    let (begins, ends) = ("<!-- reference begins -->\n", "<!-- reference ends -->\n");
-    let (before, rest) = text.split_once(begins).unwrap();
-    let (written, after) = rest.split_once(ends).unwrap();
-    let reference = idlewild::bundle::manifest_reference();
+    let (begins, ends) = (format!("<!-- {part} begins -->\n"), format!("<!-- {part} ends -->\n"));
+    let (before, rest) = text.split_once(&begins).unwrap();
+    let (written, after) = rest.split_once(&ends).unwrap();
     #[expect(clippy::disallowed_methods, reason = "a person asks for the document to be written")]
     if env::var_os("IDLEWILD_REWRITE_DOCS").is_some() {
-        fs::write(&path, format!("{before}{begins}{reference}{ends}{after}")).unwrap();
+        fs::write(&path, format!("{before}{begins}{written_by_code}{ends}{after}")).unwrap();
         return;
     }
     assert!(
-        written == reference,
-        "docs/bundles.md is behind the code: IDLEWILD_REWRITE_DOCS=1 cargo test --workspace --test docs"
+        written == written_by_code,
+        "{document} is behind the code: IDLEWILD_REWRITE_DOCS=1 cargo test --workspace --test docs"
     );
 }
 
-/// What a manifest in the documents says can be said.
+#[test]
+fn every_setting_stands_in_the_concepts_with_its_default() {
+    let row = |setting: &Setting| {
+        let unit = if setting.default == "1" { setting.unit.trim_end_matches('s') } else { setting.unit };
+        let (first, rest) = setting.meaning.trim_end_matches('.').split_at(1);
+        let default = setting.default.replace('_', " ");
+        format!("| `{}` | {default} {unit} | {}{rest} |\n", setting.name, first.to_lowercase())
+    };
+    let table: String = Settings::TABLE.iter().map(row).collect();
+    hold_to_the_code(
+        "docs/concepts.md",
+        "settings",
+        &format!("| setting | default | meaning |\n|---|---|---|\n{table}"),
+    );
+}
+
+#[test]
+fn the_reference_of_the_manifest_is_the_codes_own() {
+    hold_to_the_code("docs/bundles.md", "reference", &idlewild::bundle::manifest_reference());
+}
+
 #[test]
 fn manifests_shown_whole_are_manifests() {
     let text = fs::read_to_string(root().join("docs/bundles.md")).unwrap();

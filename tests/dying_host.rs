@@ -194,7 +194,9 @@ async fn act(host: &Host, state: &Path, deed: &str) -> Result<(), HostError> {
 
 async fn look(host: &Host) {
     for view in host.bundles().await.unwrap() {
-        let state = Gate { enabled: view.enabled, missing: view.missing, changing: false }.state();
+        let state =
+            Gate { enabled: view.enabled, missing: view.missing, changing: false, since: Timestamp::UNIX_EPOCH }
+                .state();
         let granted: Vec<_> = view.grants.config.keys().collect();
         println!("{} {state}, before {:?}, granted {granted:?}, digest {}", view.version, view.previous, view.digest);
     }

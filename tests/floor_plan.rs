@@ -35,7 +35,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["engine"]),
     ("rusqlite", &["store"]),
     ("toml", &["bundle"]),
-    ("sha2", &["bundle", "engine"]),
+    ("sha2", &["bundle", "engine", "host"]),
     ("minisign", &["bundle"]),
     ("wasm_encoder", &["bundle"]),
     ("wasm_metadata", &["bundle"]),

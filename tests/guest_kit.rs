@@ -34,12 +34,15 @@ fn the_harness_has_the_hosts_numbers() {
 /// What the host answers to a submission of a bundle that has nothing pending.
 fn host_says(profile: Profile, request: &rules::Request) -> Result<(), (&'static str, String)> {
     let permits = Permits {
+        enabled: true,
+        entitlements: rules::Entitlements::default(),
+        enrolled: false,
         modes: rules::BackgroundMode::ALL.to_vec(),
         identifiers: tasks::BUNDLE.identifiers().map(|entry| Pattern::parse(entry).unwrap()).collect(),
         memory: None,
     };
     let standing = Standing { replaceable: None, pending: 0 };
-    admit(&Settings::new(profile).policy(), &permits, standing, request)
+    admit(&Settings::new(profile).policy(), &permits, standing, rules::Submitter::Bundle, request)
         .map_err(|refusal| (refusal.code.as_str(), refusal.message))
 }
 

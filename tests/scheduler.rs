@@ -42,7 +42,12 @@ fn ok() -> End {
 #[test]
 fn an_eligible_request_runs_at_once_and_costs_one_step() {
     let mut world = world();
-    world.send(Event::Submit { bundle: None, request: refresh(REFRESH), reply: tokio::sync::oneshot::channel().0 });
+    world.send(Event::Submit {
+        bundle: None,
+        request: refresh(REFRESH),
+        key: None,
+        reply: tokio::sync::oneshot::channel().0,
+    });
     world.step();
     let task = world.running(REFRESH).expect("launched by the step that took it up");
     assert!(world.core.task(task).unwrap().is_some(), "and on disk before it ran");
@@ -100,7 +105,7 @@ fn a_request_made_while_its_like_runs_waits_behind_it() {
     assert!(!second.replaced);
     assert_eq!(world.reasons(REFRESH), ["behind"]);
     let why = world.why(REFRESH);
-    assert_eq!(why.waiting[0].reasons, [Reason::Behind { request: first.request }]);
+    assert_eq!(why.waiting[0].reasons[0].reason, Reason::Behind { request: first.request });
     world.end(REFRESH, End::Trapped("oh".to_owned()));
     let task = world.running(REFRESH).expect("now the second runs");
     assert_eq!(world.engine.running.lock().unwrap()[&task].launch.input, b"second");

@@ -140,7 +140,7 @@ impl Life {
                     let request = self.request();
                     let (reply, answer) = oneshot::channel();
                     let promise = Promise { floor: request.earliest_begin, identifier: request.identifier.clone() };
-                    self.world.send(Event::Submit { bundle: None, request, reply });
+                    self.world.send(Event::Submit { bundle: None, request, key: None, reply });
                     answers.push((promise, answer));
                 }
             }
@@ -232,7 +232,7 @@ impl Life {
             let request = self.request();
             let promise = Promise { floor: request.earliest_begin, identifier: request.identifier.clone() };
             let (reply, answer) = oneshot::channel();
-            self.world.send(Event::Submit { bundle: None, request, reply });
+            self.world.send(Event::Submit { bundle: None, request, key: None, reply });
             held = Some((promise, answer));
             self.end_some();
             match self.rng.u32(0..4) {
@@ -300,13 +300,13 @@ impl Life {
         match self.rng.u32(0..3) {
             0 => {
                 self.world.database.set_full(true);
-                self.world.send(Event::Submit { bundle: None, request, reply });
+                self.world.send(Event::Submit { bundle: None, request, key: None, reply });
                 self.end_one();
                 self.world.step();
                 self.world.database.set_full(false);
             }
             1 => {
-                self.world.send(Event::Submit { bundle: None, request, reply });
+                self.world.send(Event::Submit { bundle: None, request, key: None, reply });
                 self.end_one();
                 self.world.step();
                 self.doubtful = true;
@@ -345,6 +345,9 @@ impl Life {
                 | What::Expiring { .. }
                 | What::Waiting { .. }
                 | What::Progressed { .. }
+                | What::Titled { .. }
+                | What::Suspended { .. }
+                | What::Resumed { .. }
                 | What::ConditionChanged { .. }
                 | What::BundleInstalled { .. }
                 | What::BundleRolledBack { .. }
@@ -402,7 +405,7 @@ impl Life {
             }
         }
         for ((bundle, kind), count) in counts {
-            assert!(count <= self.policy.pending_limit(kind), "{bundle} has {count} pending of {kind}");
+            assert!(count <= self.policy.pending.of(kind), "{bundle} has {count} pending of {kind}");
         }
     }
 
@@ -433,8 +436,10 @@ impl Life {
         let left = self.world.core.waiting(now, 10_000).unwrap();
         // Only one thing may wait for ever: for the success of an identifier nobody asks for, or in a circle.
         for waiting in &left {
-            let waits_for_another =
-                waiting.reasons.iter().any(|reason| matches!(reason, Reason::RunAfter { .. } | Reason::Behind { .. }));
+            let waits_for_another = waiting
+                .reasons
+                .iter()
+                .any(|reason| matches!(reason.reason, Reason::RunAfter { .. } | Reason::Behind { .. }));
             assert!(waits_for_another, "{waiting:?} never ran");
         }
         let filter = TaskFilter { identifier: None, bundle: None, before: None, limit: 100_000 };

@@ -9,7 +9,7 @@ use idlewild::{
 };
 use idlewild_tests::{World, bundle, bundle_asking, bundle_id, id};
 
-use super::{COUNT, GALLERY, REFRESH, THIRD, ok, processing, refresh, world};
+use super::{COUNT, GALLERY, REFRESH, THIRD, ok, processing, refresh, world, world_of};
 
 #[test]
 fn an_upgrade_that_is_abandoned_costs_nothing_and_a_settled_one_cancels_and_submits() {
@@ -54,7 +54,7 @@ fn while_a_bundle_changes_nothing_of_it_is_launched_and_what_others_ask_waits() 
     world.state(Condition::Idle, true);
     assert_eq!(world.reasons(COUNT), ["bundle-changing"]);
     let (reply, mut person) = tokio::sync::oneshot::channel();
-    world.send(Event::Submit { bundle: None, request: refresh(REFRESH), reply });
+    world.send(Event::Submit { bundle: None, request: refresh(REFRESH), key: None, reply });
     world.settle();
     assert!(person.try_recv().is_err(), "a person waits for the change");
     world.rehearse(GALLERY, Request { input: b"first".to_vec(), ..refresh(REFRESH) }).unwrap();
@@ -83,13 +83,22 @@ fn a_change_that_cannot_be_recorded_changes_nothing() {
 }
 
 #[test]
-fn a_disabled_bundle_takes_requests_and_launches_none() {
-    let mut world = world();
+fn a_disabled_bundle_takes_no_requests_and_launches_none() {
+    let mut world = world_of(Profile::Server);
+    let floor = world.now().wall + Duration::from_secs(900);
+    world.submit(Request { earliest_begin: Some(floor), ..refresh(REFRESH) }).unwrap();
+    world.clock.set_wall(floor - Duration::from_secs(1));
     let gallery = world.core.bundles()[&bundle_id(GALLERY)].clone();
     world.submit(refresh(THIRD)).unwrap();
     let changed = world.change(&gallery, false, false).unwrap();
     assert_eq!((changed.expired, changed.running), (0, 1), "what runs may finish");
-    world.submit(refresh(REFRESH)).unwrap();
+    let refused = world.submit(processing(COUNT));
+    assert!(
+        matches!(&refused, Err(SchedulerError::Refused(refusal)) if refusal.code == RefusalCode::Unavailable),
+        "{refused:?}"
+    );
+    world.clock.set_wall(floor);
+    world.settle();
     assert_eq!(world.reasons(REFRESH), ["bundle-disabled"]);
     world.state(Condition::Idle, false);
     assert_eq!(
@@ -121,7 +130,7 @@ fn what_is_asked_and_not_granted_is_waited_for_by_name() {
     let reasons = world.why(REFRESH).waiting[0].reasons.clone();
     let options: Vec<&str> = reasons
         .iter()
-        .map(|reason| match reason {
+        .map(|held| match &held.reason {
             Reason::NotGranted { missing, .. } => missing.option.as_str(),
             other => panic!("{other:?}"),
         })

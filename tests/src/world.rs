@@ -11,7 +11,7 @@ use idlewild::{
     clock::{Clock, ManualClock, Until},
     conditions::{FixedProbe, Observer},
     rules::*,
-    scheduler::{Change, Changed, Core, Event, InstalledBundle, Mailbox, Parts, Reply, SchedulerError},
+    scheduler::{Cancelled, Change, Changed, Core, Event, InstalledBundle, Mailbox, Parts, Reply, SchedulerError},
     store::{BundleRow, Database, Statement, VersionRow, put_bundle},
 };
 use tokio::sync::oneshot;
@@ -42,13 +42,29 @@ pub fn policy(profile: Profile) -> Policy {
         Profile::Device => (1, 10),
         Profile::Server => (1_000_000, 1_000_000),
     };
+    let processing = Allowance { time: Some(Duration::from_secs(600)), ..allowance };
     Policy {
         profile,
         slots: 4,
-        pending_app_refresh,
-        pending_processing,
+        at_once: ByKind { app_refresh: 4, processing: 4, health_research: 4, continued_processing: 2 },
+        pending: ByKind {
+            app_refresh: pending_app_refresh,
+            processing: pending_processing,
+            health_research: pending_processing,
+            continued_processing: 5,
+        },
         app_refresh: allowance,
-        processing: Allowance { time: Some(Duration::from_secs(600)), ..allowance },
+        processing,
+        continued_processing: Allowance { time: None, ..allowance },
+        stall: Duration::from_secs(60),
+        suspension: Duration::from_secs(300),
+        suspended: 2,
+        attempts: 10,
+        spacing: Duration::ZERO,
+        daily_time: None,
+        starvation: Duration::from_secs(1_800),
+        coalescing: Duration::ZERO,
+        keys: Duration::from_secs(86_400),
         launches: 5,
         input: 65_536,
         checkpoint: 1 << 20,
@@ -160,10 +176,21 @@ impl World {
     }
 
     pub fn submit(&mut self, request: Request) -> Result<Submission, SchedulerError> {
-        self.call(|reply| Event::Submit { bundle: None, request, reply })
+        self.call(|reply| Event::Submit { bundle: None, request, key: None, reply })
     }
 
+    /// As `bundle` itself submits.
+    pub fn submit_as(&mut self, bundle: &str, request: Request) -> Result<Submission, SchedulerError> {
+        let bundle = Some(bundle_id(bundle));
+        self.call(|reply| Event::Submit { bundle, request, key: None, reply })
+    }
+
+    /// A person's cancel; says how many pending requests it took.
     pub fn cancel(&mut self, identifier: &str) -> u64 {
+        self.cancel_all_of(identifier).pending
+    }
+
+    pub fn cancel_all_of(&mut self, identifier: &str) -> Cancelled {
         let identifier = Some(id(identifier));
         self.call(|reply| Event::Cancel { bundle: None, identifier, cause: CancelCause::Person, reply }).unwrap()
     }
@@ -226,7 +253,10 @@ impl World {
     /// The names of the reasons why the first waiting request of an identifier does not run.
     pub fn reasons(&mut self, identifier: &str) -> Vec<&'static str> {
         let why = self.why(identifier);
-        why.waiting.first().map(|waiting| waiting.reasons.iter().map(Reason::code).collect()).unwrap_or_default()
+        why.waiting
+            .first()
+            .map(|waiting| waiting.reasons.iter().map(|held| held.reason.code()).collect())
+            .unwrap_or_default()
     }
 
     /// How the last task of an identifier ended.

@@ -57,6 +57,16 @@ impl Client {
         understand(&self.ask(Method::POST, path, Some(write(body)?)).await?)
     }
 
+    /// Posts under a key, so that it may be posted again without being done twice.
+    pub async fn post_once<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        key: &str,
+    ) -> Result<T, ClientError> {
+        understand(&self.ask_once(Method::POST, path, Some(write(body)?), Some(key)).await?)
+    }
+
     pub async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         understand(&self.ask(Method::PUT, path, Some(write(body)?)).await?)
     }
@@ -80,9 +90,22 @@ impl Client {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Bytes, ClientError> {
+        self.ask_once(method, path, body, None).await
+    }
+
+    async fn ask_once(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        key: Option<&str>,
+    ) -> Result<Bytes, ClientError> {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, "idlewild");
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
         }
         let request =
             request.body(body.unwrap_or_default()).map_err(|error| ClientError::Garbled(error.to_string()))?;

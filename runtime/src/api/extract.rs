@@ -21,6 +21,26 @@ pub(super) struct Params<T>(pub(super) T);
 /// The one variable part of a path.
 pub(super) struct Segment<T>(pub(super) T);
 
+/// The header `Idempotency-Key`, if there is one.
+pub(super) struct IdempotencyKey(pub(super) Option<String>);
+
+/// The longest key of a submission, in bytes.
+const KEY_LIMIT: usize = 255;
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<IdempotencyKey, Problem> {
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(IdempotencyKey(None)) };
+        match value.to_str() {
+            Ok(key) if (1..=KEY_LIMIT).contains(&key.len()) => Ok(IdempotencyKey(Some(key.to_owned()))),
+            Ok(_) | Err(_) => Err(Problem::bad_request(format!(
+                "the header Idempotency-Key is not of 1 to {KEY_LIMIT} printable ASCII characters"
+            ))),
+        }
+    }
+}
+
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 

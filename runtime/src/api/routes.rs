@@ -15,11 +15,11 @@ use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
 use super::{
     BODY_LIMIT, Problem,
-    extract::{Body, Params, Segment},
+    extract::{Body, IdempotencyKey, Params, Segment},
     wire,
 };
 use crate::{
-    host::{Happening, Host, HostError},
+    host::{self, Happening, Host, HostError},
     rules::{BundleId, Identifier, TaskId},
 };
 
@@ -64,6 +64,8 @@ pub fn router(host: Host, about: wire::About, closing: Closing) -> Router {
         .route("/signature-policy", put(set_policy))
         .route("/requests", get(pending).post(submit))
         .route("/requests/{identifier}", delete(cancel))
+        .route("/requests/{identifier}/launch", post(launch_now))
+        .route("/identifiers/{identifier}/expire", post(expire_now))
         .route("/history", get(history))
         .route("/tasks", get(tasks))
         .route("/tasks/{task}", get(task))
@@ -188,13 +190,40 @@ async fn pending(
     Ok(Json(served.host.pending(query.limit()).await?.iter().map(wire::Waiting::from).collect()))
 }
 
-async fn submit(State(served): State<Served>, Body(request): Body<wire::Request>) -> Answer<wire::Submission> {
+async fn submit(
+    State(served): State<Served>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(request): Body<wire::Request>,
+) -> Answer<wire::Submission> {
+    let content = serde_json::to_vec(&request).expect("a request holds only text, numbers and lists");
     let request = request.into_rules().map_err(Problem::bad_request)?;
-    Ok(Json(served.host.submit(request).await?.into()))
+    let submitted = match key {
+        None => served.host.submit(request).await?,
+        Some(key) => served.host.submit_once(request, key, &content).await?,
+    };
+    Ok(Json(submitted.into()))
 }
 
 async fn cancel(State(served): State<Served>, Segment(identifier): Segment<Identifier>) -> Answer<wire::Cancelled> {
-    Ok(Json(wire::Cancelled { cancelled: served.host.cancel(&identifier).await? }))
+    let host::Cancelled { pending, expired, ended } = served.host.cancel(&identifier).await?;
+    Ok(Json(wire::Cancelled { cancelled: pending, expired, ended }))
+}
+
+async fn launch_now(
+    State(served): State<Served>,
+    Segment(identifier): Segment<Identifier>,
+    Body(asked): Body<wire::LaunchNow>,
+) -> Answer<wire::LaunchedNow> {
+    let task = served.host.launch(&identifier, asked.force).await?;
+    Ok(Json(wire::LaunchedNow { task: task.0 }))
+}
+
+async fn expire_now(
+    State(served): State<Served>,
+    Segment(identifier): Segment<Identifier>,
+    Body(asked): Body<wire::ExpireNow>,
+) -> Answer<wire::ExpiredNow> {
+    Ok(Json(wire::ExpiredNow { expired: served.host.expire(&identifier, asked.reason.0).await? }))
 }
 
 async fn tasks(State(served): State<Served>, Params(query): Params<wire::PastQuery>) -> Answer<Vec<wire::Task>> {

@@ -17,9 +17,12 @@ use super::{
     new::New,
 };
 use crate::{
-    api::wire::FromText,
+    api::wire::{self, FromText, Text},
     daemon::{self, GrantOffer},
-    rules::{BundleId, Condition, Identifier, KindName, Priority, Timestamp},
+    rules::{
+        BundleId, Condition, DataProtection, ExpirationReason, Identifier, KindName, Priority, SubmissionStrategy,
+        Timestamp,
+    },
 };
 
 const AFTER_HELP: &str = "\
@@ -116,7 +119,7 @@ Example:
     Enable(OfBundle),
     /// Launch nothing more of a bundle; what is pending waits
     #[command(after_help = "\
-Requests are still accepted, and wait too. Running tasks may finish, unless --now asks them to stop.
+What is pending waits, and nothing more is accepted (`unavailable`). Running tasks may finish, unless --now asks them to stop.
 
 Example:
   idlewild disable com.example.gallery --now")]
@@ -169,8 +172,21 @@ Example:
     #[command(after_help = "Example:\n  idlewild pending --limit 20")]
     Pending(Pending),
     /// Cancel what is pending for an identifier
-    #[command(after_help = "Example:\n  idlewild cancel com.example.gallery.refresh")]
+    #[command(after_help = "\
+A running task goes on, but is neither tried again nor repeated; continued-processing is asked to stop.
+
+Example:\n  idlewild cancel com.example.gallery.refresh")]
     Cancel(Named),
+    /// Launch what is pending of an identifier now, for development
+    #[command(after_help = "\
+It waits neither for its dates nor for a better moment, but still for what the machine lacks, unless forced.
+
+Example:
+  idlewild launch com.example.gallery.image-count --force")]
+    Launch(Launch),
+    /// Ask what runs of an identifier to stop now, for development
+    #[command(after_help = "Example:\n  idlewild expire com.example.gallery.image-count --reason time-limit")]
+    Expire(Expire),
     /// List tasks, newest first
     #[command(after_help = "Example:\n  idlewild tasks --identifier com.example.gallery.refresh")]
     Tasks(Past),
@@ -328,8 +344,9 @@ pub(super) struct Submit {
     /// Which handler is to run
     #[arg(value_name = "IDENTIFIER", value_parser = Identifier::parse)]
     pub(super) identifier: Identifier,
-    /// What sort of work it is [default: processing when it requires network or power, else app-refresh]
-    #[arg(long, value_parser = PossibleValuesParser::new(["app-refresh", "processing"]).try_map(|word| KindName::from_text(&word)))]
+    /// What sort of work it is [default: processing when it requires network or power, continued-processing with a title, else
+    /// app-refresh]
+    #[arg(long, value_parser = PossibleValuesParser::new(KINDS).try_map(|word| KindName::from_text(&word)))]
     kind: Option<KindName>,
     /// Not before so much time has passed, such as 15m or 2h30m
     #[arg(long = "in", value_name = "TIME", value_parser = super::human::parse_length, conflicts_with = "at")]
@@ -337,41 +354,108 @@ pub(super) struct Submit {
     /// Not before this date and time, such as 2026-07-28T09:00:00Z
     #[arg(long, value_name = "RFC3339", value_parser = Timestamp::from_text)]
     at: Option<Timestamp>,
+    /// By then wait for no better moment, though still for what the task needs
+    #[arg(long, value_name = "RFC3339", value_parser = Timestamp::from_text)]
+    by: Option<Timestamp>,
     /// What the handler is given: the text itself, @FILE for a file's content, @- for stdin
     #[arg(long, value_name = "TEXT|@FILE")]
     input: Option<String>,
     /// Only while there is a network
     #[arg(long)]
-    pub(super) requires_network: bool,
+    requires_network: bool,
     /// Only while the machine does not run on battery
     #[arg(long)]
-    pub(super) requires_external_power: bool,
+    requires_external_power: bool,
+    /// How far the protection of the data it needs must be lifted, for health-research
+    #[arg(long, value_name = "LEVEL", value_parser = DataProtection::from_text)]
+    protection: Option<DataProtection>,
+    /// What is being done, for continued-processing
+    #[arg(long)]
+    title: Option<String>,
+    /// More about it
+    #[arg(long, requires = "title")]
+    subtitle: Option<String>,
+    /// Fail when continued-processing cannot start at once, instead of queueing
+    #[arg(long, requires = "title")]
+    now_or_never: bool,
     /// Only after this one has succeeded; may be given again
     #[arg(long = "run-after", value_name = "IDENTIFIER", value_parser = Identifier::parse)]
-    pub(super) run_after: Vec<Identifier>,
+    run_after: Vec<Identifier>,
     /// Which of the bundle's ready requests of one kind goes first
     #[arg(long, default_value = "normal", value_parser = PossibleValuesParser::new(["low", "normal", "high"]).try_map(|word| Priority::from_text(&word)))]
-    pub(super) priority: Priority,
+    priority: Priority,
+    /// Ask for the same again every so much time
+    #[arg(long, value_name = "TIME", value_parser = super::human::parse_length)]
+    every: Option<jiff::SignedDuration>,
+    /// How much before it is due again it may already begin
+    #[arg(long, value_name = "TIME", value_parser = super::human::parse_length, requires = "every")]
+    flex: Option<jiff::SignedDuration>,
+    /// How many launches it has when its handler fails, the first included
+    #[arg(long, value_name = "NUMBER")]
+    attempts: Option<u32>,
+    /// The wait before the second launch; each further wait is twice the one before
+    #[arg(long, value_name = "TIME", value_parser = super::human::parse_length, default_value = "30s")]
+    first_delay: jiff::SignedDuration,
+    /// The longest wait between two launches
+    #[arg(long, value_name = "TIME", value_parser = super::human::parse_length, default_value = "5h")]
+    longest_delay: jiff::SignedDuration,
+    /// Let it be held in place while its conditions are gone, instead of being asked to stop
+    #[arg(long)]
+    may_suspend: bool,
+    /// Name this submission: made again under the same name it is not made twice
+    #[arg(long, value_name = "KEY")]
+    pub(super) key: Option<String>,
 }
 
+const KINDS: [&str; 4] = ["app-refresh", "processing", "health-research", "continued-processing"];
+
 impl Submit {
-    pub(super) fn kind(&self) -> KindName {
+    /// The request as it is sent. Errors: a date beyond all dates, an input that cannot be read.
+    pub(super) fn request(&self) -> anyhow::Result<wire::Request> {
+        let ms = |span: &jiff::SignedDuration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let mut request = wire::Request::new(self.identifier.clone(), self.kind());
+        request.earliest_begin = self.earliest_begin()?.map(Text);
+        request.latest_begin = self.by.map(Text);
+        request.input = wire::Bytes(self.input()?);
+        request.requires_network_connectivity = self.requires_network;
+        request.requires_external_power = self.requires_external_power;
+        request.protection_of_required_data = self.protection.map(Text);
+        request.title.clone_from(&self.title);
+        request.subtitle.clone_from(&self.subtitle);
+        request.strategy = self.now_or_never.then_some(Text(SubmissionStrategy::Fail));
+        request.run_after = self.run_after.iter().cloned().map(Text).collect();
+        request.priority = Text(self.priority);
+        request.repeat = self
+            .every
+            .as_ref()
+            .map(|every| wire::Repeat { every_ms: ms(every), flex_ms: self.flex.as_ref().map_or(0, ms) });
+        request.retry = self.attempts.map(|attempts| wire::Retry {
+            attempts,
+            first_delay_ms: ms(&self.first_delay),
+            longest_delay_ms: ms(&self.longest_delay),
+        });
+        request.may_suspend = self.may_suspend;
+        Ok(request)
+    }
+
+    fn kind(&self) -> KindName {
         match self.kind {
             Some(kind) => kind,
+            None if self.title.is_some() => KindName::ContinuedProcessing,
             None if self.requires_network || self.requires_external_power => KindName::Processing,
             None => KindName::AppRefresh,
         }
     }
 
     /// The floor. Errors: it lies beyond all dates.
-    pub(super) fn earliest_begin(&self) -> anyhow::Result<Option<Timestamp>> {
+    fn earliest_begin(&self) -> anyhow::Result<Option<Timestamp>> {
         match self.later {
             Some(later) => Ok(Some(daemon::now().checked_add(later).context("--in reaches beyond all dates")?)),
             None => Ok(self.at),
         }
     }
 
-    pub(super) fn input(&self) -> anyhow::Result<Vec<u8>> {
+    fn input(&self) -> anyhow::Result<Vec<u8>> {
         let Some(text) = &self.input else { return Ok(Vec::new()) };
         match text.strip_prefix('@') {
             None => Ok(text.clone().into_bytes()),
@@ -397,6 +481,26 @@ pub(super) struct Named {
     /// The handler's name
     #[arg(value_name = "IDENTIFIER", value_parser = Identifier::parse)]
     pub(super) identifier: Identifier,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Launch {
+    /// The handler's name
+    #[arg(value_name = "IDENTIFIER", value_parser = Identifier::parse)]
+    pub(super) identifier: Identifier,
+    /// Whatever the machine is like: its task is not stopped for it either
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Expire {
+    /// The handler's name
+    #[arg(value_name = "IDENTIFIER", value_parser = Identifier::parse)]
+    pub(super) identifier: Identifier,
+    /// What the guest is told
+    #[arg(long, default_value = "cancelled", value_parser = ExpirationReason::from_text)]
+    pub(super) reason: ExpirationReason,
 }
 
 /// Which part of the past to list, newest first.
@@ -528,7 +632,10 @@ mod tests {
     #[test]
     fn what_cannot_be_typed_is_answered_with_what_can() {
         let cases: [(&[&str], &str); 6] = [
-            (&["--kind", "health-research"], "[possible values: app-refresh, processing]"),
+            (
+                &["--kind", "research"],
+                "[possible values: app-refresh, processing, health-research, continued-processing]",
+            ),
             (&["--in", "soon"], "`soon` is not a length of time"),
             (&["--at", "noon"], "`noon` is not an RFC 3339 date and time"),
             (&["--in", "1h", "--at", "2026-07-28T09:00:00Z"], "cannot be used with"),

@@ -66,6 +66,9 @@ fn follow(what: &wire::What, bar: &mut Option<ProgressBar>) {
         | wire::What::Cancelled { .. }
         | wire::What::Launched { .. }
         | wire::What::Progressed { .. }
+        | wire::What::Titled { .. }
+        | wire::What::Suspended { .. }
+        | wire::What::Resumed { .. }
         | wire::What::Expiring { .. }
         | wire::What::Ended { .. }
         | wire::What::ConditionChanged { .. }

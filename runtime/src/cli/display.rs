@@ -124,6 +124,21 @@ impl Display {
                 // A living line shows it already.
                 return further && matches!(self.mode, Mode::Plain);
             }
+            wire::What::Titled { task, title, subtitle, .. } => {
+                let Some(running) = self.running.get(task) else { return false };
+                running.bar.set_message(legible(&human::title(title, subtitle)));
+                return matches!(self.mode, Mode::Plain);
+            }
+            wire::What::Suspended { task, .. } => {
+                if let Some(running) = self.running.get(task) {
+                    running.bar.set_message("held in place");
+                }
+            }
+            wire::What::Resumed { task, .. } => {
+                if let Some(running) = self.running.get(task) {
+                    running.bar.set_message("");
+                }
+            }
             wire::What::Expiring { task, reason, .. } => {
                 if let Some(running) = self.running.get(task) {
                     running.bar.set_message(format!("expiring: {reason}"));
@@ -320,6 +335,13 @@ fn describe(what: &wire::What) -> Option<Line> {
         wire::What::Progressed { bundle: _, identifier, task, progress } => {
             line("progress", identifier, format!("task {task}: {}", human::progress(progress)))
         }
+        wire::What::Titled { bundle: _, identifier, task, title, subtitle } => {
+            line("titled", identifier, format!("task {task}: {}", human::title(title, subtitle)))
+        }
+        wire::What::Suspended { bundle: _, identifier, task } => {
+            line("held", identifier, format!("task {task}: what it needs is gone"))
+        }
+        wire::What::Resumed { bundle: _, identifier, task } => line("resumed", identifier, format!("task {task}")),
         wire::What::Expiring { bundle: _, identifier, task, reason } => {
             line("expiring", identifier, format!("task {task}: {reason}"))
         }

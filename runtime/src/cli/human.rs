@@ -86,6 +86,14 @@ pub(super) fn parse_length(text: &str) -> Result<SignedDuration, String> {
     }
 }
 
+/// A title and what stands below it, in one line.
+pub(super) fn title(title: &str, subtitle: &str) -> String {
+    match subtitle {
+        "" => title.to_owned(),
+        subtitle => format!("{title} – {subtitle}"),
+    }
+}
+
 /// What a bundle was given, in a few words.
 pub(super) fn grant(grant: &wire::Grant) -> String {
     match grant {

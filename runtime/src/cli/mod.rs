@@ -121,6 +121,8 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
         Command::Submit(command) => requests::submit(client, out, command).await,
         Command::Pending(command) => requests::pending(client, out, command).await,
         Command::Cancel(command) => requests::cancel(client, out, command).await,
+        Command::Launch(command) => requests::launch(client, out, command).await,
+        Command::Expire(command) => requests::expire(client, out, command).await,
         Command::Why(command) => requests::why(client, out, command).await,
         Command::Tasks(command) => tasks::tasks(client, out, command).await,
         Command::History(command) => history::history(client, out, command).await,

@@ -1,7 +1,7 @@
 //! `submit`, `pending`, `cancel`, `why`.
 
 use super::{
-    arguments::{Named, Pending, Submit},
+    arguments::{Expire, Launch, Named, Pending, Submit},
     human,
     output::Output,
     tasks,
@@ -9,14 +9,12 @@ use super::{
 use crate::api::{Client, wire};
 
 pub(super) async fn submit(client: &Client, out: &mut Output, command: Submit) -> anyhow::Result<()> {
-    let mut request = wire::Request::new(command.identifier.clone(), command.kind());
-    request.earliest_begin = command.earliest_begin()?.map(wire::Text);
-    request.input = wire::Bytes(command.input()?);
-    request.requires_network_connectivity = command.requires_network;
-    request.requires_external_power = command.requires_external_power;
-    request.run_after = command.run_after.into_iter().map(wire::Text).collect();
-    request.priority = wire::Text(command.priority);
-    let submission: wire::Submission = client.post("/v1/requests", &request).await?;
+    let identifier = command.identifier.clone();
+    let (request, key) = (command.request()?, command.key);
+    let submission: wire::Submission = match key {
+        None => client.post("/v1/requests", &request).await?,
+        Some(key) => client.post_once("/v1/requests", &request, &key).await?,
+    };
     if out.json {
         return out.object(&submission);
     }
@@ -25,7 +23,7 @@ pub(super) async fn submit(client: &Client, out: &mut Output, command: Submit) -
     out.line(&format!("request {request} is accepted{replaced}"))?;
     match out.running {
         true => {
-            let why = out.command(&format!("why {}", command.identifier));
+            let why = out.command(&format!("why {identifier}"));
             out.line(&format!("see how it fares: {why}"))
         }
         false => out.hint_to_serve(),
@@ -49,7 +47,7 @@ pub(super) async fn pending(client: &Client, out: &mut Output, command: Pending)
 }
 
 fn row(waiting: &wire::Waiting) -> [String; 6] {
-    let wire::Waiting { record, reasons } = waiting;
+    let wire::Waiting { record, reasons, .. } = waiting;
     [
         record.id.to_string(),
         record.request.identifier.to_string(),
@@ -73,10 +71,42 @@ pub(super) async fn cancel(client: &Client, out: &mut Output, command: Named) ->
     if out.json {
         return out.object(&cancelled);
     }
-    match cancelled.cancelled {
-        0 => out.line(&format!("nothing was pending for {}", command.identifier)),
-        number => out.line(&format!("{} of {} cancelled", human::plural(number, "request"), command.identifier)),
+    let wire::Cancelled { cancelled, expired, ended } = cancelled;
+    match cancelled {
+        0 => out.line(&format!("nothing was pending for {}", command.identifier))?,
+        number => out.line(&format!("{} of {} cancelled", human::plural(number, "request"), command.identifier))?,
     }
+    if ended > 0 {
+        out.line("what runs goes on, and is neither tried again nor repeated")?;
+    }
+    if expired > 0 {
+        out.line(&format!("{} asked to stop", human::plural(expired, "running task")))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn launch(client: &Client, out: &mut Output, command: Launch) -> anyhow::Result<()> {
+    let asked = wire::LaunchNow { force: command.force };
+    let path = format!("/v1/requests/{}/launch", command.identifier);
+    let launched: wire::LaunchedNow = client.post(&path, &asked).await?;
+    if out.json {
+        return out.object(&launched);
+    }
+    let task = launched.task;
+    out.line(&format!("task {task} of {} is launched", command.identifier))?;
+    let see = out.command(&format!("task {task}"));
+    out.line(&format!("see how it fares: {see}"))
+}
+
+pub(super) async fn expire(client: &Client, out: &mut Output, command: Expire) -> anyhow::Result<()> {
+    let asked = wire::ExpireNow { reason: wire::Text(command.reason) };
+    let path = format!("/v1/identifiers/{}/expire", command.identifier);
+    let expired: wire::ExpiredNow = client.post(&path, &asked).await?;
+    if out.json {
+        return out.object(&expired);
+    }
+    let tasks = human::plural(expired.expired, "task");
+    out.line(&format!("{tasks} of {} asked to stop: {}", command.identifier, command.reason))
 }
 
 pub(super) async fn why(client: &Client, out: &mut Output, command: Named) -> anyhow::Result<()> {
@@ -97,18 +127,33 @@ fn explain(why: &wire::Why, command: impl Fn(&str) -> String) -> Vec<String> {
     if let Some(task) = running {
         lines.push(format!("{identifier} is running: {}", tasks::one_line(task)));
     }
-    for wire::Waiting { record, reasons } in waiting {
+    for wire::Waiting { record, reasons, smallest_change, looked_at } in waiting {
         let attempt = if record.attempt > 1 { format!(", attempt {}", record.attempt) } else { String::new() };
         let submitted = human::moment(&record.submitted_at);
         let request = format!("request {} of {identifier} (submitted {submitted}{attempt})", record.id);
-        match reasons.as_slice() {
-            [] => lines.push(format!("{request} is about to be launched")),
-            reasons => {
-                lines.push(format!("{request} waits because:"));
-                let hosted = reasons.iter().all(|reason| reason.code != "not-launching");
-                lines.extend(reasons.iter().flat_map(|reason| because_and_mend(reason, hosted, &command)));
-            }
+        if reasons.is_empty() {
+            lines.push(format!("{request} is about to be launched"));
+            continue;
         }
+        lines.push(format!("{request} waits because:"));
+        for reason in reasons {
+            lines.push(format!("  - {} (since {})", reason.message, human::moment(&reason.since)));
+        }
+        let hosted = reasons.iter().all(|reason| reason.code != "not-launching");
+        let changes = smallest_change.len();
+        lines.push(match changes {
+            1 => "the smallest change that would let it run:".to_owned(),
+            _ => format!("the smallest change that would let it run is these {changes}:"),
+        });
+        lines.extend(smallest_change.iter().flat_map(|mend| mend_and_command(mend, hosted, &command)));
+        if let Some(force) = launchable(reasons) {
+            lines.push(format!("to run it now all the same: {}", command(&format!("launch {identifier}{force}"))));
+        }
+        lines.push(match looked_at {
+            Some(at) => format!("it is looked at again at {}, or as soon as something changes", human::moment(at)),
+            None if hosted => "it is looked at again as soon as something changes".to_owned(),
+            None => "it is looked at again when a host runs".to_owned(),
+        });
     }
     if waiting.is_empty() {
         let submit = command(&format!("submit {identifier}"));
@@ -123,30 +168,41 @@ fn explain(why: &wire::Why, command: impl Fn(&str) -> String) -> Vec<String> {
     lines
 }
 
-/// The reason, and below it what would end it, where a person can. A condition is stated to a host that runs.
-fn because_and_mend(reason: &wire::Reason, hosted: bool, command: impl Fn(&str) -> String) -> Vec<String> {
-    let mut lines = vec![format!("  - {}", reason.message)];
-    if let Some(condition) = &reason.condition {
-        let state = if hosted { format!("conditions {condition}=yes") } else { format!("serve --assume {condition}") };
-        lines.push(format!("    to state otherwise: {}", command(&state)));
-    } else if let Some(identifier) = &reason.identifier {
-        lines.push(format!("    see how that one fares: {}", command(&format!("why {identifier}"))));
-    } else if let (Some(bundle), Some(missing)) = (&reason.bundle, &reason.missing) {
-        lines.push(format!("    to grant it: {}", command(&format!("grants {bundle} {}", missing.option))));
-    } else if let ("bundle-disabled", Some(bundle)) = (reason.code.as_str(), &reason.bundle) {
-        lines.push(format!("    to enable it: {}", command(&format!("enable {bundle}"))));
-    } else if reason.code == "behind" {
-        lines.push(format!("    see what runs: {}", command("tasks")));
-    } else if reason.code == "not-launching" {
-        lines.push(format!("    to launch: {}", command("serve")));
+/// Whether a person can launch it in spite of the reasons, and what that takes.
+fn launchable(reasons: &[wire::Reason]) -> Option<&'static str> {
+    let undated = ["earliest-begin", "resting", "run-after", "spaced", "budget-spent"];
+    let dated = |reason: &wire::Reason| undated.contains(&reason.code.as_str());
+    if !reasons.iter().all(|reason| dated(reason) || reason.condition.is_some()) {
+        return None;
     }
+    Some(if reasons.iter().all(dated) { "" } else { " --force" })
+}
+
+/// A change, and below it the command that makes it or tells more, where there is one. A condition is stated to a host that runs.
+fn mend_and_command(mend: &wire::Mend, hosted: bool, command: impl Fn(&str) -> String) -> Vec<String> {
+    let wire::Mend { change, message, condition, bundle, missing, identifier, .. } = mend;
+    let typed = match (change.as_str(), condition, bundle, missing, identifier) {
+        ("condition", Some(condition), ..) if hosted => Some(format!("conditions {condition}=yes")),
+        ("condition", Some(condition), ..) => Some(format!("serve --assume {condition}")),
+        ("grant", _, Some(bundle), Some(missing), _) => Some(format!("grants {bundle} {}", missing.option)),
+        ("enable", _, Some(bundle), ..) => Some(format!("enable {bundle}")),
+        ("succeed", .., Some(identifier)) => Some(format!("why {identifier}")),
+        ("finish" | "end", ..) => Some("tasks".to_owned()),
+        ("serve", ..) => Some("serve".to_owned()),
+        _ => None,
+    };
+    let mut lines = vec![format!("  - {message}")];
+    lines.extend(typed.map(|typed| format!("    {}", command(&typed))));
     lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{BundleId, Condition, Identifier, KindName, Missing, Reason, RequestId, Timestamp};
+    use crate::rules::{
+        Awaited, BundleId, Condition, Held, Identifier, KindName, Missing, Reason, RequestId, Timestamp,
+        smallest_change,
+    };
 
     fn identifier(name: &str) -> Identifier {
         Identifier::parse(name).unwrap()
@@ -172,50 +228,82 @@ mod tests {
             id,
             bundle: wire::Text(BundleId::parse("com.example.a").unwrap()),
             attempt: 1,
+            failures: 0,
+            floor: None,
+            urgent: false,
             submitted_at: wire::Text(at()),
             request,
         };
-        wire::Waiting { record, reasons: reasons.iter().map(wire::Reason::from).collect() }
+        let held: Vec<Held> = reasons.iter().map(|reason| Held { reason: reason.clone(), since: at() }).collect();
+        wire::Waiting {
+            record,
+            reasons: held.iter().map(wire::Reason::from).collect(),
+            smallest_change: smallest_change(&held, None).iter().map(wire::Mend::from).collect(),
+            looked_at: None,
+        }
     }
 
     #[test]
-    fn each_reason_stands_verbatim_with_the_command_that_ends_it() {
-        let idle = Reason::Lacks { condition: Condition::Idle, since: at(), source: "load".into() };
-        let after = Reason::RunAfter { identifier: identifier("com.example.a.c") };
+    fn each_reason_stands_verbatim_and_then_the_smallest_change_with_its_commands() {
+        let idle = Reason::Lacks { condition: Condition::Idle, source: "load".into() };
+        let after = Reason::RunAfter { identifier: identifier("com.example.a.c"), stands: Awaited::Failed };
         let behind = Reason::Behind { request: RequestId(5) };
         let bundle = || BundleId::parse("com.example.a").unwrap();
         let disabled = Reason::BundleDisabled { bundle: bundle() };
         let missing = Missing { ask: "to read the folder `photos`".into(), option: "--grant photos=PATH".into() };
         let lacks = Reason::NotGranted { bundle: bundle(), missing };
+        let later = wire::Waiting { looked_at: Some(wire::Text(at())), ..waiting(8, std::slice::from_ref(&idle)) };
         let why = why(vec![
-            waiting(5, &[idle.clone(), after.clone(), Reason::NotLaunching]),
+            waiting(5, &[after.clone(), idle.clone(), Reason::NotLaunching]),
             waiting(6, &[behind.clone(), idle.clone()]),
             waiting(7, &[disabled.clone(), lacks.clone()]),
+            later,
         ]);
         let lines = explain(&why, |rest| format!("idlewild {rest} --state /s"));
-        assert_eq!(
-            lines,
-            [
-                "request 5 of com.example.a.b (submitted 2026-07-28T09:00:00Z) waits because:".to_owned(),
-                format!("  - {idle}"),
-                "    to state otherwise: idlewild serve --assume idle --state /s".to_owned(),
-                format!("  - {after}"),
-                "    see how that one fares: idlewild why com.example.a.c --state /s".to_owned(),
-                format!("  - {}", Reason::NotLaunching),
-                "    to launch: idlewild serve --state /s".to_owned(),
-                "request 6 of com.example.a.b (submitted 2026-07-28T09:00:00Z) waits because:".to_owned(),
-                format!("  - {behind}"),
-                "    see what runs: idlewild tasks --state /s".to_owned(),
-                format!("  - {idle}"),
-                "    to state otherwise: idlewild conditions idle=yes --state /s".to_owned(),
-                "request 7 of com.example.a.b (submitted 2026-07-28T09:00:00Z) waits because:".to_owned(),
-                format!("  - {disabled}"),
-                "    to enable it: idlewild enable com.example.a --state /s".to_owned(),
-                format!("  - {lacks}"),
-                "    to grant it: idlewild grants com.example.a --grant photos=PATH --state /s".to_owned(),
-                "it has not run yet".to_owned(),
-            ]
-        );
+        let reason = |reason: &Reason| format!("  - {reason} (since 2026-07-28T09:00:00Z)");
+        let of =
+            |number| format!("request {number} of com.example.a.b (submitted 2026-07-28T09:00:00Z) waits because:");
+        let expected = [
+            of(5),
+            reason(&after),
+            reason(&idle),
+            reason(&Reason::NotLaunching),
+            "the smallest change that would let it run is these 3:".to_owned(),
+            "  - com.example.a.c succeeds".to_owned(),
+            "    idlewild why com.example.a.c --state /s".to_owned(),
+            "  - idle comes to hold, or is stated".to_owned(),
+            "    idlewild serve --assume idle --state /s".to_owned(),
+            "  - a host runs".to_owned(),
+            "    idlewild serve --state /s".to_owned(),
+            "it is looked at again when a host runs".to_owned(),
+            of(6),
+            reason(&behind),
+            reason(&idle),
+            "the smallest change that would let it run is these 2:".to_owned(),
+            "  - request 5 is finished or cancelled".to_owned(),
+            "    idlewild tasks --state /s".to_owned(),
+            "  - idle comes to hold, or is stated".to_owned(),
+            "    idlewild conditions idle=yes --state /s".to_owned(),
+            "it is looked at again as soon as something changes".to_owned(),
+            of(7),
+            reason(&disabled),
+            reason(&lacks),
+            "the smallest change that would let it run is these 2:".to_owned(),
+            "  - com.example.a is enabled".to_owned(),
+            "    idlewild enable com.example.a --state /s".to_owned(),
+            "  - com.example.a is granted what it asks to read the folder `photos`".to_owned(),
+            "    idlewild grants com.example.a --grant photos=PATH --state /s".to_owned(),
+            "it is looked at again as soon as something changes".to_owned(),
+            of(8),
+            reason(&idle),
+            "the smallest change that would let it run:".to_owned(),
+            "  - idle comes to hold, or is stated".to_owned(),
+            "    idlewild conditions idle=yes --state /s".to_owned(),
+            "to run it now all the same: idlewild launch com.example.a.b --force --state /s".to_owned(),
+            "it is looked at again at 2026-07-28T09:00:00Z, or as soon as something changes".to_owned(),
+            "it has not run yet".to_owned(),
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

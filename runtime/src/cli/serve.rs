@@ -195,6 +195,8 @@ mod tests {
             attempt: 1,
             launched_at: at,
             progress: None,
+            title: None,
+            suspended: false,
             ended: outcome.map(|outcome| crate::rules::Ended { at, outcome, usage: Usage::default() }),
         })
     }

@@ -32,6 +32,7 @@ fn row(task: &wire::Task) -> [String; 9] {
             human::count(usage.fuel),
             human::size(usage.peak_memory_bytes),
         ),
+        (None, _) if task.suspended => ("held in place".to_owned(), String::new(), String::new(), String::new()),
         (None, Some(progress)) => {
             (format!("running, {} %", human::percent(progress)), String::new(), String::new(), String::new())
         }
@@ -128,7 +129,20 @@ pub(super) async fn task(client: &Client, out: &mut Output, command: Task) -> an
 }
 
 fn facts(task: &wire::Task) -> Vec<(&'static str, String)> {
-    let wire::Task { id, request, bundle, identifier, kind, attempt, launched_at, progress, ended } = task;
+    let wire::Task {
+        id,
+        request,
+        bundle,
+        identifier,
+        kind,
+        attempt,
+        launched_at,
+        progress,
+        title,
+        subtitle,
+        suspended,
+        ended,
+    } = task;
     let mut facts = vec![
         ("task", id.to_string()),
         ("identifier", identifier.to_string()),
@@ -137,10 +151,14 @@ fn facts(task: &wire::Task) -> Vec<(&'static str, String)> {
         ("kind", kind.to_string()),
         ("launched", human::moment(launched_at)),
     ];
+    if let Some(title) = title {
+        facts.push(("title", human::title(title, subtitle.as_deref().unwrap_or_default())));
+    }
     if let Some(progress) = progress {
         facts.push(("progress", human::progress(progress)));
     }
     match ended {
+        None if *suspended => facts.push(("outcome", "held in place, what it needs is gone".to_owned())),
         None => facts.push(("outcome", "running".to_owned())),
         Some(wire::Ended { at, outcome, usage }) => {
             let outcome = match outcome {
@@ -217,6 +235,8 @@ mod tests {
             attempt: 1,
             launched_at: at,
             progress: None,
+            title: None,
+            suspended: false,
             ended: Some(rules::Ended { at, outcome, usage }),
         })
     }

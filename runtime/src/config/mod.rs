@@ -10,7 +10,7 @@ use etcetera::base_strategy::{BaseStrategy, Xdg};
 
 use crate::{
     conditions,
-    rules::{Allowance, Policy, Profile},
+    rules::{Allowance, ByKind, Policy, Profile},
 };
 
 /// A machine with a battery is a device, another one a server. `root` is `/`, or a recorded tree.
@@ -60,6 +60,24 @@ settings! {
     /// How many tasks may run at once.
     slots: usize = count(64), "tasks";
 
+    /// How many app-refresh tasks may run at once under the profile `device`.
+    device_app_refresh_slots: usize = count(4), "tasks";
+    /// How many processing tasks, and how many health-research tasks, may run at once under the profile `device`.
+    device_processing_slots: usize = count(2), "tasks";
+    /// How many continued-processing tasks may run at once under the profile `device`.
+    device_continued_slots: usize = count(3), "tasks";
+    /// How many continued-processing tasks may run at once under the profile `server`.
+    server_continued_slots: usize = count(16), "tasks";
+    /// How many requests for continued-processing one bundle may have pending.
+    pending_continued: u64 = count(100), "requests";
+    /// The least time between two launches of one bundle while a machine under the profile `device` lives off its battery.
+    device_spacing: Duration = minutes(5), "min";
+    /// How long the tasks of one bundle may run within a day (UTC) under the profile `device`, continued ones aside.
+    device_daily_time: Duration = hours(2), "h";
+    /// How much later than its floor a request may be woken for under the profile `device`, so that several share one wake-up.
+    device_coalescing: Duration = minutes(1), "min";
+    /// How long ready work may be passed over in favour of other work.
+    starvation: Duration = minutes(30), "min";
     /// How many app-refresh requests one bundle may have pending under the profile `device`.
     device_pending_app_refresh: u64 = count(1), "requests";
     /// How many processing requests one bundle may have pending under the profile `device`.
@@ -73,13 +91,21 @@ settings! {
     app_refresh_time: Duration = seconds(30), "s";
     /// How long a processing task may run until it is asked to stop.
     processing_time: Duration = minutes(10), "min";
+    /// How long a continued-processing task may go without an advance of its progress until it is asked to stop.
+    stall_time: Duration = seconds(60), "s";
+    /// How long a task may be held in place while its conditions are gone, until it is asked to stop.
+    suspension_time: Duration = minutes(30), "min";
+    /// How many tasks may be held in place at once; one more is asked to stop instead.
+    suspended_tasks: usize = count(16), "tasks";
     /// How long a task may go on after it was asked to stop.
     grace: Duration = seconds(5), "s";
 
     /// How much fuel an app-refresh task may use until it is asked to stop.
     app_refresh_fuel: u64 = giga(100), "G units";
-    /// How much fuel a processing task may use until it is asked to stop.
+    /// How much fuel a processing task may use until it is asked to stop; one that requires external power, as much as it likes.
     processing_fuel: u64 = giga(2_000), "G units";
+    /// How much fuel a continued-processing task may use until it is asked to stop.
+    continued_fuel: u64 = giga(20_000), "G units";
     /// How much fuel a task may use after it was asked to stop.
     grace_fuel: u64 = giga(20), "G units";
 
@@ -88,6 +114,13 @@ settings! {
     /// How much memory a processing task may hold.
     processing_memory: u64 = mebibytes(256), "MiB";
 
+    /// How much memory a continued-processing task may hold.
+    continued_memory: u64 = mebibytes(512), "MiB";
+
+    /// How many launches, the first included, a request may ask for when its handler fails.
+    attempts: u32 = count(25), "launches";
+    /// How long the idempotency key of a submission is remembered.
+    key_time: Duration = hours(24), "h";
     /// How often a request comes back after its task was interrupted.
     interruptions: u32 = count(5), "times";
 
@@ -177,24 +210,40 @@ const RUN_AFTER: usize = 16;
 impl Settings {
     /// The numbers the rules go by.
     pub fn policy(&self) -> Policy {
-        let (pending_app_refresh, pending_processing) = match self.profile {
-            Profile::Device => (self.device_pending_app_refresh, self.device_pending_processing),
-            Profile::Server => (self.server_pending_app_refresh, self.server_pending_processing),
-        };
-        let allowance = |time, fuel, memory| Allowance {
-            time: Some(time),
-            grace: self.grace,
-            fuel,
-            grace_fuel: self.grace_fuel,
-            memory,
-        };
+        let device = self.profile == Profile::Device;
+        let of_profile = |device_number, server_number| if device { device_number } else { server_number };
+        let allowance =
+            |time, fuel, memory| Allowance { time, grace: self.grace, fuel, grace_fuel: self.grace_fuel, memory };
+        let slots = self.slots;
+        let processing_slots = if device { self.device_processing_slots } else { slots };
+        let pending_processing = of_profile(self.device_pending_processing, self.server_pending_processing);
         Policy {
             profile: self.profile,
-            slots: self.slots,
-            pending_app_refresh,
-            pending_processing,
-            app_refresh: allowance(self.app_refresh_time, self.app_refresh_fuel, self.app_refresh_memory),
-            processing: allowance(self.processing_time, self.processing_fuel, self.processing_memory),
+            slots,
+            at_once: ByKind {
+                app_refresh: if device { self.device_app_refresh_slots } else { slots },
+                processing: processing_slots,
+                health_research: processing_slots,
+                continued_processing: if device { self.device_continued_slots } else { self.server_continued_slots },
+            },
+            pending: ByKind {
+                app_refresh: of_profile(self.device_pending_app_refresh, self.server_pending_app_refresh),
+                processing: pending_processing,
+                health_research: pending_processing,
+                continued_processing: self.pending_continued,
+            },
+            app_refresh: allowance(Some(self.app_refresh_time), self.app_refresh_fuel, self.app_refresh_memory),
+            processing: allowance(Some(self.processing_time), self.processing_fuel, self.processing_memory),
+            continued_processing: allowance(None, self.continued_fuel, self.continued_memory),
+            stall: self.stall_time,
+            suspension: self.suspension_time,
+            suspended: self.suspended_tasks,
+            attempts: self.attempts,
+            spacing: if device { self.device_spacing } else { Duration::ZERO },
+            daily_time: device.then_some(self.device_daily_time),
+            starvation: self.starvation,
+            coalescing: if device { self.device_coalescing } else { Duration::ZERO },
+            keys: self.key_time,
             launches: self.interruptions + 1,
             input: self.input_bytes,
             checkpoint: self.checkpoint_bytes,
@@ -221,6 +270,10 @@ fn milliseconds(number: u64) -> Duration {
 
 fn minutes(number: u64) -> Duration {
     seconds(number * 60)
+}
+
+fn hours(number: u64) -> Duration {
+    minutes(number * 60)
 }
 
 fn days(number: u64) -> Duration {

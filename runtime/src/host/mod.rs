@@ -9,6 +9,7 @@ mod trust;
 
 use std::{path::PathBuf, sync::Arc};
 
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, broadcast};
 
 pub use self::{error::HostError, trust::InstalledInspection};
@@ -21,13 +22,14 @@ pub use crate::rules::{
     BundleState, Conditions, Gate, Happening, HistoryEntry, HistoryFilter, HistoryRecord, Missing, Policy, Refusal,
     RefusalCode, Request, RequestRecord, Submission, TaskFilter, TaskRecord, Waiting, What, Why,
 };
+pub use crate::scheduler::Cancelled;
 use crate::{
     bundle::{Bundle, StateFolder},
     clock::Clock,
     conditions::Observer,
     engine::Engine,
-    rules::{BundleId, CancelCause, Condition, Identifier, TaskId},
-    scheduler::{self, Core, Event, Mailbox, Scheduler, SchedulerError},
+    rules::{BundleId, CancelCause, Condition, ExpirationReason, Identifier, TaskId},
+    scheduler::{self, Core, Event, Mailbox, Scheduler, SchedulerError, SubmissionKey},
     spelling,
     store::Store,
 };
@@ -225,12 +227,54 @@ impl Host {
     /// Submits a request on behalf of a person. Errors: `Refused`, or `NotFound` when no bundle permits the identifier.
     pub async fn submit(&self, request: Request) -> Result<Submission, HostError> {
         let identifier = request.identifier.clone();
-        let submitted = self.inner.mailbox.call(|reply| Event::Submit { bundle: None, request, reply }).await;
+        self.submit_with(identifier, request, None).await
+    }
+
+    /// Submits a request under a key. Made again under it within its time, the same submission is answered as the first was, and
+    /// nothing is done; another is refused. `content` is the submission as the person's client made it.
+    pub async fn submit_once(&self, request: Request, key: String, content: &[u8]) -> Result<Submission, HostError> {
+        let content = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+        let identifier = request.identifier.clone();
+        self.submit_with(identifier, request, Some(SubmissionKey { key, content })).await
+    }
+
+    async fn submit_with(
+        &self,
+        identifier: Identifier,
+        request: Request,
+        key: Option<SubmissionKey>,
+    ) -> Result<Submission, HostError> {
+        let submitted = self.inner.mailbox.call(|reply| Event::Submit { bundle: None, request, key, reply }).await;
         self.or_nearest(&identifier, submitted).await
     }
 
-    /// Cancels the identifier's pending requests; says how many. A running task goes on.
-    pub async fn cancel(&self, identifier: &Identifier) -> Result<u64, HostError> {
+    /// Launches the identifier's pending request at once, whatever its dates and the host's wishes; with `force` whatever the
+    /// machine is like, too. For development: the original has it for its debugger alone. Errors: `NotFound` when nothing is
+    /// pending; `Refused` with the reason that stands above a person's wish.
+    pub async fn launch(&self, identifier: &Identifier, force: bool) -> Result<TaskId, HostError> {
+        let asked = identifier.clone();
+        let launched = self.inner.mailbox.call(|reply| Event::LaunchNow { identifier: asked, force, reply }).await;
+        self.or_nearest(identifier, launched).await
+    }
+
+    /// Asks what runs of the identifier to stop, for a reason of the asker's choice; says how many tasks. Errors: `NotFound` when
+    /// nothing of it runs.
+    pub async fn expire(&self, identifier: &Identifier, reason: ExpirationReason) -> Result<u64, HostError> {
+        let asked = identifier.clone();
+        let expired = self.inner.mailbox.call(|reply| Event::ExpireNow { identifier: asked, reason, reply }).await;
+        self.or_nearest(identifier, expired).await
+    }
+
+    /// Lets a person's client watch a task: it is in the foreground until the answer is dropped. Errors: `NotFound` when it does
+    /// not run.
+    pub async fn attach(&self, task: TaskId) -> Result<Attachment, HostError> {
+        self.inner.mailbox.call(|reply| Event::Attach { task, reply }).await?;
+        Ok(Attachment { task, mailbox: self.inner.mailbox.clone() })
+    }
+
+    /// Cancels the identifier's pending requests. A running task goes on, but is neither tried again nor repeated; continued
+    /// work is asked to stop.
+    pub async fn cancel(&self, identifier: &Identifier) -> Result<Cancelled, HostError> {
         self.why(identifier).await?;
         let identifier = Some(identifier.clone());
         let cancel = |reply| Event::Cancel { bundle: None, identifier, cause: CancelCause::Person, reply };
@@ -318,6 +362,18 @@ impl Host {
         // The one error is that it has stopped already.
         let _ = self.inner.mailbox.call(|reply| Event::Drain { reply }).await;
         self.inner.scheduler.lock().unwrap_or_else(std::sync::PoisonError::into_inner).stop();
+    }
+}
+
+/// A person's client that watches a task. Dropped, it has gone.
+pub struct Attachment {
+    task: TaskId,
+    mailbox: Mailbox,
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.mailbox.send(Event::Detach { task: self.task });
     }
 }
 

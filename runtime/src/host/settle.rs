@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Host, HostError};
 use crate::{
     bundle::{Bundle, StateFolder},
-    rules::{BundleId, KindName, Timestamp, What},
+    rules::{BundleId, KindName, Needs, Timestamp, What},
     scheduler::{Change, Changed, Event, Mailbox, Rehearsal},
     store::{BundleRow, KeptData, Store},
 };
@@ -59,7 +59,7 @@ impl Host {
         let mailbox = &self.inner.mailbox;
         mailbox.call(|reply| Event::Stage { bundle: bundle.clone(), reply }).await?;
         let staged = Staged(mailbox.clone());
-        let allowance = self.inner.policy.allowance(KindName::AppRefresh, bundle.manifest.memory);
+        let allowance = self.inner.policy.allowance(KindName::AppRefresh, Needs::default(), bundle.manifest.memory);
         let services = Arc::new(Rehearsal(mailbox.clone()));
         Ok(self.inner.engine.activate(bundle.clone(), allowance, services).await.map(|()| staged))
     }

@@ -72,6 +72,9 @@ impl HistoryEntry {
             | What::Waiting { .. }
             | What::Launched { .. }
             | What::Progressed { .. }
+            | What::Titled { .. }
+            | What::Suspended { .. }
+            | What::Resumed { .. }
             | What::Expiring { .. }
             | What::Ended { .. }
             | What::ConditionChanged { .. } => None,

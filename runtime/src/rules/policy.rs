@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::words::*;
+use super::{records::RequestRecord, words::*};
 
 words! {
     /// A named policy. `device` keeps the original framework's limits; `server` keeps its contract with wider ones.
@@ -12,15 +12,32 @@ words! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub profile: Profile,
-    /// How many tasks may run at once.
+    /// How many tasks may run at once, in all and of each kind.
     pub slots: usize,
-    /// How many requests of one bundle may be pending, for app-refresh and for processing.
-    pub pending_app_refresh: u64,
-    pub pending_processing: u64,
+    pub at_once: ByKind<usize>,
+    /// How many requests of one bundle may be pending, of each kind.
+    pub pending: ByKind<u64>,
     pub app_refresh: Allowance,
+    /// For health-research, too.
     pub processing: Allowance,
+    pub continued_processing: Allowance,
+    /// How long a continued task may go without an advance of its progress.
+    pub stall: Duration,
+    /// How long a task may be held in place while its conditions are gone, and how many may be so at once.
+    pub suspension: Duration,
+    pub suspended: usize,
     /// How often a request may be launched when its tasks are interrupted; then it is settled as interrupted.
     pub launches: u32,
+    /// The most launches that a retry may ask for.
+    pub attempts: u32,
+    /// The least time between two launches of one bundle while the machine lives off a battery. Continued work is not spaced.
+    pub spacing: Duration,
+    /// How long the tasks of one bundle may run within a day (UTC), continued ones aside. None: as long as they like.
+    pub daily_time: Option<Duration>,
+    /// How long ready work may be passed over in favour of other work.
+    pub starvation: Duration,
+    /// How much later than its floor a request may be woken for, so that several share one wake-up.
+    pub coalescing: Duration,
     /// The longest input, in bytes.
     pub input: usize,
     /// The longest checkpoint, in bytes.
@@ -29,6 +46,8 @@ pub struct Policy {
     pub run_after: usize,
     /// How old a reading of the conditions may grow while something waits for them or stands on them.
     pub sampling: Duration,
+    /// How long the key of a submission is remembered.
+    pub keys: Duration,
     /// How many ended tasks are remembered for each bundle, and for how long.
     pub history_tasks: u64,
     pub history_age: Duration,
@@ -36,22 +55,60 @@ pub struct Policy {
     pub history_changes: u64,
 }
 
-impl Policy {
-    /// How many requests of `kind` one bundle may have pending.
-    pub fn pending_limit(&self, kind: KindName) -> u64 {
+/// One number for each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByKind<T> {
+    pub app_refresh: T,
+    pub processing: T,
+    pub health_research: T,
+    pub continued_processing: T,
+}
+
+impl<T: Copy> ByKind<T> {
+    pub fn of(&self, kind: KindName) -> T {
         match kind {
-            KindName::AppRefresh => self.pending_app_refresh,
-            KindName::Processing => self.pending_processing,
-            KindName::HealthResearch | KindName::ContinuedProcessing => 0,
+            KindName::AppRefresh => self.app_refresh,
+            KindName::Processing => self.processing,
+            KindName::HealthResearch => self.health_research,
+            KindName::ContinuedProcessing => self.continued_processing,
         }
     }
+}
 
-    /// What a launch of `kind` may use; a bundle's own promise can only lower its memory.
-    pub fn allowance(&self, kind: KindName, promised_memory: Option<u64>) -> Allowance {
+/// As good as no limit of fuel: some years of computing.
+const UNMETERED: u64 = 1 << 60;
+
+impl Policy {
+    /// What a launch may use. A bundle's own promise can only lower its memory; a request that insists on external power has no
+    /// limit of fuel, as the original lifts its limit of processor time for it.
+    pub fn allowance(&self, kind: KindName, needs: Needs, promised_memory: Option<u64>) -> Allowance {
         let allowance = match kind {
             KindName::AppRefresh => self.app_refresh,
-            KindName::Processing | KindName::HealthResearch | KindName::ContinuedProcessing => self.processing,
+            KindName::Processing | KindName::HealthResearch => self.processing,
+            KindName::ContinuedProcessing => self.continued_processing,
         };
-        Allowance { memory: promised_memory.map_or(allowance.memory, |bytes| bytes.min(allowance.memory)), ..allowance }
+        let memory = promised_memory.map_or(allowance.memory, |bytes| bytes.min(allowance.memory));
+        let fuel = if needs.external_power { UNMETERED } else { allowance.fuel };
+        Allowance { memory, fuel, ..allowance }
+    }
+
+    /// When to wake for a request that has a floor. One that repeats with a flex may meet others within it.
+    pub fn wake_for(&self, record: &RequestRecord) -> Option<Timestamp> {
+        let RequestRecord { request, floor, .. } = record;
+        let flexible = request.repeat.filter(|_| *floor < request.earliest_begin).map(|repeat| repeat.flex);
+        floor.map(|floor| self.wake_at(floor, flexible.unwrap_or(self.coalescing), request.latest_begin))
+    }
+
+    /// How long after its floor a request that waits for nothing else may be woken for, at the latest.
+    pub fn wake_at(&self, floor: Timestamp, tolerance: Duration, latest_begin: Option<Timestamp>) -> Timestamp {
+        let latest = latest_begin.map_or(Timestamp::MAX, |latest| latest.max(floor));
+        let tolerance = i64::try_from(tolerance.as_millis()).unwrap_or(i64::MAX);
+        if tolerance == 0 {
+            return floor;
+        }
+        // Those of one tolerance meet at its multiples.
+        let floor_ms = floor.as_millisecond();
+        let meeting = floor_ms.checked_add(tolerance - 1).map(|sum| sum.div_euclid(tolerance) * tolerance);
+        meeting.and_then(|ms| Timestamp::from_millisecond(ms).ok()).map_or(floor, |at| at.max(floor)).min(latest)
     }
 }

@@ -1,8 +1,8 @@
 //! What is known of requests and tasks, and what happens to them: the records every surface shows.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use super::{eligibility::Missing, words::*};
+use super::{eligibility::Missing, explain::Mend, words::*};
 
 words! {
     /// Who or what cancelled a request.
@@ -15,6 +15,8 @@ words! {
         BundleRemoved = "bundle-removed",
         /// Its bundle changed and no longer permits the identifier.
         BundleChanged = "bundle-changed",
+        /// The operator withdrew this machine from the study it was for.
+        EnrolmentWithdrawn = "enrolment-withdrawn",
     }
 }
 
@@ -26,6 +28,12 @@ pub struct RequestRecord {
     pub request: Request,
     /// The attempt its next launch will be, or its present one is; from 1.
     pub attempt: u32,
+    /// How often its handler has failed so far.
+    pub failures: u32,
+    /// Not to be launched before: its earliest begin, the begin of its flex, or the end of a rest.
+    pub floor: Option<Timestamp>,
+    /// Whether its latest begin is reached.
+    pub urgent: bool,
     pub submitted_at: Timestamp,
 }
 
@@ -41,6 +49,10 @@ pub struct TaskRecord {
     pub launched_at: Timestamp,
     /// The latest report, if the guest made one.
     pub progress: Option<Progress>,
+    /// What people see of a continued task.
+    pub title: Option<Title>,
+    /// Whether it is held in place, its conditions gone.
+    pub suspended: bool,
     /// None while it runs.
     pub ended: Option<Ended>,
 }
@@ -53,17 +65,41 @@ pub struct Ended {
     pub usage: Usage,
 }
 
+words! {
+    /// How an identifier stands for which another waits.
+    Awaited {
+        Unasked = "unasked",
+        /// Nothing of it is pending, and its last task did not succeed.
+        Failed = "failed",
+        Pending = "pending",
+        Running = "running",
+    }
+}
+
+/// A reason, and since when it holds a request back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub reason: Reason,
+    pub since: Timestamp,
+}
+
 /// One reason why a pending request is not running now. People see it verbatim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// Its floor lies ahead.
     EarliestBegin { at: Timestamp },
+    /// Its handler failed, and it rests before it is tried again.
+    Resting { at: Timestamp, failures: u32 },
     /// A named identifier has not succeeded yet.
-    RunAfter { identifier: Identifier },
+    RunAfter { identifier: Identifier, stands: Awaited },
     /// An earlier request of the same identifier is running or waiting to run again.
     Behind { request: RequestId },
-    /// The machine lacks something the request needs.
-    Lacks { condition: Condition, since: Timestamp, source: String },
+    /// The machine lacks something the request needs, or the host wishes for.
+    Lacks { condition: Condition, source: String },
+    /// Something of its bundle was launched just before, and the machine lives off a battery.
+    Spaced { at: Timestamp },
+    /// Its bundle's tasks have run for as long as they may on one day.
+    BudgetSpent { allowed: Duration, at: Timestamp },
     /// A person disabled its bundle.
     BundleDisabled { bundle: BundleId },
     /// Its bundle asks for something that nobody gave it.
@@ -72,6 +108,8 @@ pub enum Reason {
     BundleChanging { bundle: BundleId },
     /// As many tasks run as the host has slots.
     NoSlot { slots: usize },
+    /// As many tasks of its kind run as may.
+    NoSlotOfKind { kind: KindName, slots: usize },
     /// The host is stopping, or was opened only to be asked.
     NotLaunching,
 }
@@ -81,6 +119,10 @@ impl Reason {
     pub fn code(&self) -> &'static str {
         match self {
             Reason::EarliestBegin { .. } => "earliest-begin",
+            Reason::Resting { .. } => "resting",
+            Reason::Spaced { .. } => "spaced",
+            Reason::BudgetSpent { .. } => "budget-spent",
+            Reason::NoSlotOfKind { .. } => "no-slot-of-kind",
             Reason::RunAfter { .. } => "run-after",
             Reason::Behind { .. } => "behind",
             Reason::Lacks { condition: Condition::Network, .. } => "no-network",
@@ -105,11 +147,32 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::EarliestBegin { at } => write!(f, "it may not begin before {at:.0}"),
-            Reason::RunAfter { identifier } => write!(f, "it runs after {identifier} has succeeded"),
+            Reason::Resting { at, failures } => {
+                let times = if *failures == 1 { "once".to_owned() } else { format!("{failures} times") };
+                write!(f, "it failed {times} and is tried again at {at:.0}")
+            }
+            Reason::Spaced { at } => {
+                write!(f, "on battery the launches of a bundle are spaced, and its next may be at {at:.0}")
+            }
+            Reason::BudgetSpent { allowed, at } => write!(
+                f,
+                "its bundle has used up the {} s its tasks may run in a day, until {at:.0}",
+                allowed.as_secs()
+            ),
+            Reason::NoSlotOfKind { kind, slots } => write!(f, "all {slots} slots for {kind} are taken"),
+            Reason::RunAfter { identifier, stands } => {
+                let stands = match stands {
+                    Awaited::Unasked => "is not asked for",
+                    Awaited::Failed => "did not succeed the last time and is not asked for again",
+                    Awaited::Pending => "is pending",
+                    Awaited::Running => "is running",
+                };
+                write!(f, "it runs after {identifier} has succeeded, which {stands}")
+            }
             Reason::Behind { request } => {
                 write!(f, "request {request} of the same identifier is not finished")
             }
-            Reason::Lacks { condition, since, source } => {
+            Reason::Lacks { condition, source } => {
                 let lack = match condition {
                     Condition::Network => "there is no network",
                     Condition::ExternalPower => "the machine runs on battery",
@@ -121,7 +184,7 @@ impl fmt::Display for Reason {
                     Condition::UnlockedOnce => "nobody has unlocked the machine since it started",
                     Condition::Unlocked => "the machine is locked",
                 };
-                write!(f, "{lack} (since {since:.0}, {source})")
+                write!(f, "{lack} ({source})")
             }
             Reason::BundleDisabled { bundle } => write!(f, "its bundle {bundle} is disabled"),
             Reason::NotGranted { bundle, missing: Missing { ask, option: _ } } => {
@@ -138,7 +201,11 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub record: RequestRecord,
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<Held>,
+    /// The fewest changes that would let it run.
+    pub smallest_change: Vec<Mend>,
+    /// When it is looked at again if nothing happens before; none: only when something does.
+    pub looked_at: Option<Timestamp>,
 }
 
 /// Everything known about an identifier now.
@@ -232,7 +299,7 @@ pub enum What {
         bundle: BundleId,
         identifier: Identifier,
         request: RequestId,
-        reasons: Vec<Reason>,
+        reasons: Vec<Held>,
     },
     Cancelled {
         bundle: BundleId,
@@ -253,6 +320,25 @@ pub enum What {
         identifier: Identifier,
         task: TaskId,
         progress: Progress,
+    },
+    /// A continued task says anew what it does.
+    Titled {
+        bundle: BundleId,
+        identifier: Identifier,
+        task: TaskId,
+        title: Title,
+    },
+    /// What a task needs is gone, and it is held in place.
+    Suspended {
+        bundle: BundleId,
+        identifier: Identifier,
+        task: TaskId,
+    },
+    /// A held task goes on.
+    Resumed {
+        bundle: BundleId,
+        identifier: Identifier,
+        task: TaskId,
     },
     Expiring {
         bundle: BundleId,

@@ -4,6 +4,35 @@ use std::{fmt, sync::Arc, time::Duration};
 
 pub use jiff::Timestamp;
 
+/// Defines an enum of fixed words: `as_str`, `parse` and `Display` from one list.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vmeta])* $variant,)* }
+        words!(@impl $name { $($variant = $word,)* });
+    };
+    (@impl $name:ident { $($variant:ident = $word:literal,)* }) => {
+        impl $name {
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word,)* }
+            }
+
+            pub fn parse(word: &str) -> Option<$name> {
+                match word { $($word => Some($name::$variant),)* _ => None }
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
 /// A moment, read once: `wall` for dates people and guests name, `uptime` (monotonic) for limits and grace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Now {
@@ -187,14 +216,6 @@ pub struct Needs {
     pub external_power: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DataProtection {
-    None,
-    CompleteUntilFirstUserAuthentication,
-    CompleteUnlessOpen,
-    Complete,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Continued {
     pub title: String,
@@ -229,35 +250,36 @@ impl Kind {
             Kind::AppRefresh | Kind::ContinuedProcessing(_) => Needs::default(),
         }
     }
+
+    /// How far the protection of a person's files must be lifted for it.
+    pub fn protection(&self) -> DataProtection {
+        match self {
+            Kind::HealthResearch { needs: _, protection_of_required_data } => *protection_of_required_data,
+            Kind::AppRefresh | Kind::Processing(_) | Kind::ContinuedProcessing(_) => DataProtection::None,
+        }
+    }
 }
 
-/// Defines an enum of fixed words: `as_str`, `parse` and `Display` from one list.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vmeta])* $variant,)* }
-        words!(@impl $name { $($variant = $word,)* });
-    };
-    (@impl $name:ident { $($variant:ident = $word:literal,)* }) => {
-        impl $name {
-            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+/// What people see of a continued task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Title {
+    pub title: String,
+    pub subtitle: String,
+}
 
-            pub fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word,)* }
-            }
+words! {
+    /// What becomes of a continued request that cannot start at once.
+    SubmissionStrategy { Queue = "queue", Fail = "fail", }
+}
 
-            pub fn parse(word: &str) -> Option<$name> {
-                match word { $($word => Some($name::$variant),)* _ => None }
-            }
-        }
-
-        impl ::std::fmt::Display for $name {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
+words! {
+    /// Who asks for a task.
+    Submitter {
+        /// Somebody at a client.
+        Person = "person",
+        /// The bundle itself, from `activate` or a handler, or a schedule of its.
+        Bundle = "bundle",
+    }
 }
 
 words!(@impl KindName {
@@ -266,6 +288,16 @@ words!(@impl KindName {
     HealthResearch = "health-research",
     ContinuedProcessing = "continued-processing",
 });
+
+words! {
+    /// How far the protection of a person's files must be lifted before a task can read what it needs.
+    DataProtection {
+        None = "none",
+        CompleteUntilFirstUserAuthentication = "complete-until-first-user-authentication",
+        CompleteUnlessOpen = "complete-unless-open",
+        Complete = "complete",
+    }
+}
 
 words! {
     /// Which of a bundle's ready requests of one kind goes first.

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     event::{Event, InstalledBundle, Loads, Question, Reply, SchedulerError},
+    launching::crowd,
     ledger::Ledger,
     staging::Staging,
 };
@@ -18,11 +19,9 @@ use crate::{
     conditions::Observer,
     engine::{Engine, Launch, Services},
     rules::*,
-    store::{self, Store, StoreError, StoredRequest},
+    store::{self, KeptSubmission, Store, StoreError, StoredRequest},
 };
 
-/// How many ripe requests one step takes up.
-const RIPENING_BATCH: usize = 256;
 /// How long to wait before a failed commit is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -57,23 +56,34 @@ pub struct Core {
     pub(super) closed: BTreeMap<BundleId, Gate>,
     pub(super) staging: Option<Staging>,
     pub(super) running: BTreeMap<TaskId, Running>,
+    pub(super) crowd: Crowd,
+    /// What bundles have used up of what they may.
+    pub(super) paces: Paces,
     /// The digests that running tasks were launched from.
-    digests: BTreeMap<TaskId, String>,
+    pub(super) digests: BTreeMap<TaskId, String>,
     pub(super) lanes: Lanes,
-    /// Pending requests that were never launched, by bundle and kind.
+    /// Requests that count against the limits, by bundle and kind.
     pub(super) pending: BTreeMap<(BundleId, KindName), u64>,
     /// Tasks kept, by bundle.
     pub(super) history: BTreeMap<BundleId, u64>,
+    /// When the next floor is reached, when to wake for it, and when the next latest begin is.
+    pub(super) next_floor: Option<Timestamp>,
     pub(super) next_ripening: Option<Timestamp>,
+    pub(super) next_latest_begin: Option<Timestamp>,
+    /// When a bundle may be served again that has used up what it may.
+    pub(super) next_pace: Option<Timestamp>,
     /// False spares a look-up while nothing runs after anything, or nothing keeps a checkpoint.
     pub(super) runs_after: bool,
     pub(super) checkpoints: bool,
-    pub(super) launching: bool,
+    /// None while the host launches; else since when it does not.
+    pub(super) not_launching: Option<Timestamp>,
+    /// The uptime at which a continued task last gave way to pressure.
+    pub(super) pressed_at: Option<Duration>,
     /// Whether everything that runs must expire because the host stops.
     pub(super) draining: bool,
     /// Reports of the engine that are not durable yet.
     ended: Vec<(TaskId, End, Usage)>,
-    looked_at: Duration,
+    pub(super) looked_at: Duration,
     /// When history was last looked through for tasks past their age.
     pub(super) aged_at: Option<Timestamp>,
     retry_at: Option<Duration>,
@@ -97,8 +107,11 @@ impl Installed {
     pub(super) fn new(bundle: Arc<Bundle>, enabled: bool) -> Installed {
         let manifest = &bundle.manifest;
         let permits = Permits {
+            enabled,
             modes: manifest.background_modes.clone(),
             identifiers: manifest.permitted_identifiers.clone(),
+            entitlements: Entitlements::default(),
+            enrolled: false,
             memory: manifest.memory,
         };
         Installed { bundle, permits, enabled }
@@ -123,15 +136,33 @@ pub(super) struct Work {
     pub(super) recount_history: bool,
     /// The bundles and their gates as they were before this step, if it changes them.
     bundles_before: Option<(BTreeMap<BundleId, Installed>, BTreeMap<BundleId, Gate>)>,
-    launches: Vec<Launch>,
+    pub(super) launches: Vec<Launch>,
     pub(super) expirations: Vec<(TaskId, Expiring)>,
+    /// What else is to be done to running tasks.
+    pub(super) handlings: Vec<(TaskId, Handling)>,
+    /// Submissions of this step that were made under a key.
+    pub(super) keys: BTreeMap<String, KeptSubmission>,
+    /// Whether all this is only rehearsed: then what runs is left alone.
+    pub(super) rehearsed: bool,
     answers: Vec<Answer>,
     questions: Vec<Question>,
+}
+
+/// What is done to a running task, besides asking it to stop.
+pub(super) enum Handling {
+    Suspend,
+    Resume,
+    Foreground(bool),
 }
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 impl Work {
+    /// What stands in it gives answers, and is never done.
+    pub(super) fn rehearsed() -> Work {
+        Work { rehearsed: true, ..Work::default() }
+    }
+
     /// Must be called before a step changes the bundles, so that they can be put back.
     pub(super) fn remember_bundles(&mut self, core: &Core) {
         self.bundles_before.get_or_insert_with(|| (core.bundles.clone(), core.closed.clone()));
@@ -145,11 +176,6 @@ impl Work {
             let _ = reply.send(answer);
         }));
     }
-}
-
-pub(super) fn lane_of(record: &RequestRecord) -> Lane {
-    let kind = &record.request.kind;
-    Lane { kind: kind.name(), bundle: record.bundle.clone(), needs: kind.needs() }
 }
 
 impl Core {
@@ -169,14 +195,20 @@ impl Core {
             closed: BTreeMap::new(),
             staging: None,
             running: BTreeMap::new(),
+            crowd: Crowd::none(),
+            paces: Paces::new(),
             digests: BTreeMap::new(),
             lanes: Lanes::default(),
             pending: BTreeMap::new(),
             history: BTreeMap::new(),
+            next_floor: None,
             next_ripening: None,
+            next_latest_begin: None,
+            next_pace: None,
             runs_after: false,
             checkpoints: false,
-            launching,
+            not_launching: (!launching).then_some(now.wall),
+            pressed_at: None,
             draining: false,
             ended: Vec::new(),
             looked_at: now.uptime,
@@ -188,16 +220,19 @@ impl Core {
             tell,
             forget,
         };
-        ids.iter().for_each(|id| core.set_gate(id));
+        for id in &ids {
+            let since = core.store.last_change(id)?.unwrap_or(now.wall);
+            core.set_gate(since, id);
+        }
         core.recover(now)?;
-        core.reload()?;
+        core.reload(now)?;
         Ok(core)
     }
 
     /// Takes what arrived, decides, commits once, and acts. Returns whether another step can do more at once.
     pub fn step(&mut self, now: Now, events: Vec<Event>) -> bool {
         if self.stale {
-            self.stale = self.reload().is_err();
+            self.stale = self.reload(now).is_err();
         }
         let mut work = Work::default();
         let running_before = self.running.clone();
@@ -208,6 +243,7 @@ impl Core {
             happenings,
             launches,
             expirations,
+            handlings,
             answers,
             questions,
             again,
@@ -216,21 +252,27 @@ impl Core {
             bundles_before,
             ..
         } = work;
-        let statements = ledger.into_statements();
+        let statements = ledger.into_statements(&self.policy);
         let committed = decided.and_then(|()| self.store.commit(&statements));
         match &committed {
             Ok(()) => {
                 self.retry_at = self.stale.then(|| now.uptime + RETRY_AFTER);
                 self.ended.clear();
                 if !statements.is_empty() {
-                    // Unknown is treated as due: the next step looks again.
-                    self.next_ripening = self.store.next_ripening().unwrap_or(Some(now.wall));
+                    self.read_dates(now);
                 }
                 if recount_history && let Ok(counts) = self.store.history_counts() {
                     self.history = counts.into_iter().collect();
                 }
                 for launch in launches {
                     self.engine.launch(launch, self.services.clone());
+                }
+                for (task, handling) in handlings {
+                    match handling {
+                        Handling::Suspend => self.engine.suspend(task),
+                        Handling::Resume => self.engine.resume(task),
+                        Handling::Foreground(foreground) => self.engine.set_foreground(task, foreground),
+                    }
                 }
             }
             Err(error) => {
@@ -248,7 +290,8 @@ impl Core {
                     self.closed = closed;
                 }
                 self.retry_at = Some(now.uptime + RETRY_AFTER);
-                self.stale = self.reload().is_err();
+                self.crowd = crowd(&self.running);
+                self.stale = self.reload(now).is_err();
             }
         }
         // That a task must stop is nothing to record: it is asked whether or not the store works.
@@ -281,9 +324,11 @@ impl Core {
         if let Some(retry_at) = self.retry_at {
             return Until { wall: None, uptime: Some(retry_at) };
         }
-        let limits = self.running.values().filter(|running| running.expiring.is_none()).filter_map(Running::time_limit);
+        let orders = self.running.values().filter_map(|running| running.next_order(&self.policy));
         let look = self.stands_on_conditions().then(|| self.looked_at + self.policy.sampling);
-        Until { wall: self.next_ripening.filter(|_| self.launching), uptime: limits.chain(look).min() }
+        let dates = [self.next_ripening, self.next_latest_begin, self.next_pace];
+        let wall = dates.into_iter().flatten().min().filter(|_| self.not_launching.is_none());
+        Until { wall, uptime: orders.chain(look).min() }
     }
 
     /// The tasks that run now.
@@ -326,8 +371,9 @@ impl Core {
             self.ended.push((task, end, usage));
             settled?;
         }
-        self.expire_what_must(now, work);
+        self.give_orders(now, work);
         self.ripen(now, work)?;
+        self.make_urgent(now, work)?;
         self.launch_ready(now, work)?;
         self.tell_waiting(now, work)
     }
@@ -335,22 +381,35 @@ impl Core {
     pub(super) fn take(&mut self, now: Now, event: Event, work: &mut Work) -> Result<(), StoreError> {
         let Some(event) = self.hold(event) else { return Ok(()) };
         match event {
-            Event::Submit { bundle, request, reply } => {
-                let answer = self.submit(now, bundle, request, None, work);
+            Event::Submit { bundle, request, key, reply } => {
+                let answer = self.submit_once(now, bundle, request, key, work);
                 return pass_on(work, reply, answer);
             }
             Event::Cancel { bundle, identifier, cause, reply } => {
-                let answer = self.cancel(bundle, identifier, cause, work);
+                let answer = self.cancel(now, bundle, identifier, cause, work);
                 return pass_on(work, reply, answer);
             }
+            Event::LaunchNow { identifier, force, reply } => {
+                let answer = self.launch_now(now, &identifier, force, work);
+                return pass_on(work, reply, answer);
+            }
+            Event::ExpireNow { identifier, reason, reply } => {
+                let answer = self.expire_now(now, &identifier, reason, work);
+                return pass_on(work, reply, answer);
+            }
+            Event::Attach { task, reply } => {
+                let answer = self.attach(task, work);
+                work.answer(reply, answer);
+            }
+            Event::Detach { task } => self.detach(task, work),
             Event::Ended { task, end, usage } => self.ended.push((task, end, usage)),
             Event::FuelSpent { task } => {
                 if let Some(running) = self.running.get_mut(&task) {
                     running.fuel_spent = true;
                 }
             }
-            Event::Progressed { task, progress } => self.progressed(task, progress, work),
-            Event::Titled { .. } => {}
+            Event::Progressed { task, progress } => self.progressed(now, task, progress, work),
+            Event::Titled { task, title, subtitle } => self.titled(task, Title { title, subtitle }, work),
             Event::SaveCheckpoint { task, checkpoint, reply } => {
                 let answer = self.save_checkpoint(task, checkpoint, work);
                 work.answer(reply, answer);
@@ -364,7 +423,7 @@ impl Core {
                 return pass_on(work, reply, answer);
             }
             Event::RehearseCancel { bundle, identifier, reply } => {
-                let answer = self.rehearse_cancel(&bundle, identifier);
+                let answer = self.rehearse_cancel(now, &bundle, identifier);
                 return pass_on(work, reply, answer);
             }
             Event::Abandon => return self.abandon(now, work),
@@ -396,7 +455,7 @@ impl Core {
                 work.answer(reply, Ok(conditions));
             }
             Event::Drain { reply } => {
-                self.launching = false;
+                self.not_launching.get_or_insert(now.wall);
                 self.draining = true;
                 self.drained.push(reply);
             }
@@ -421,11 +480,25 @@ impl Core {
         self.tell_conditions(&before, work);
     }
 
-    /// Whether something that waits ready or runs depends on conditions: only then they are worth a look.
+    /// Whether something that runs depends on conditions, or something ready waits for them: only then they are worth a look.
     fn stands_on_conditions(&self) -> bool {
-        let depends = |lane: &Lane| !self.closed.contains_key(&lane.bundle) && needed(lane).next().is_some();
-        let waiting = self.launching && self.lanes.iter().any(depends);
-        waiting || self.running.values().any(|running| needed(&running.lane).next().is_some())
+        let conditions = self.observer.current();
+        let lacks = |lane: &Lane| lacking(conditions, lane).next().is_some();
+        let waiting = || self.lanes.iter().any(|lane| !self.closed.contains_key(&lane.bundle) && lacks(lane));
+        let stands = |running: &Running| {
+            let gives_way = running.lane.kind == KindName::ContinuedProcessing;
+            !running.forced && (gives_way || needed(&running.lane).next().is_some())
+        };
+        self.running.values().any(stands) || (self.not_launching.is_none() && waiting())
+    }
+
+    /// Looks before something is launched by what was seen too long ago.
+    pub(super) fn look_before_launching(&mut self, now: Now, work: &mut Work) {
+        let due = self.looked_at + self.policy.sampling <= now.uptime;
+        if due && self.not_launching.is_none() && self.lanes.iter().any(|lane| !self.closed.contains_key(&lane.bundle))
+        {
+            self.look(now, work);
+        }
     }
 
     fn tell_conditions(&self, before: &Conditions, work: &mut Work) {
@@ -438,143 +511,6 @@ impl Core {
                     source: reading.source.clone(),
                 });
             }
-        }
-    }
-
-    fn ripen(&mut self, now: Now, work: &mut Work) -> Result<(), StoreError> {
-        if self.next_ripening.is_none_or(|at| at > now.wall) {
-            return Ok(());
-        }
-        for stored in self.store.ripe(now.wall, RIPENING_BATCH)? {
-            if work.ledger.is_current(&stored) {
-                self.restage(&stored, Stage::Ready, work);
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves a pending request to another stage. Ready, it is seen in its lane by the next step, or by this one if it
-    /// was made in it.
-    pub(super) fn restage(&mut self, stored: &StoredRequest, to: Stage, work: &mut Work) {
-        work.ledger.restage(stored, to);
-        work.again = true;
-        if to == Stage::Ready {
-            self.enter_lane(&stored.record, work);
-        }
-        work.moved.push(StoredRequest { stage: to, ..stored.clone() });
-    }
-
-    pub(super) fn enter_lane(&mut self, record: &RequestRecord, work: &mut Work) {
-        let lane = lane_of(record);
-        self.lanes.enter(&lane);
-        work.entering.insert(lane);
-    }
-
-    fn launch_ready(&mut self, now: Now, work: &mut Work) -> Result<(), StoreError> {
-        let fresh = work.ledger.fresh_ready();
-        let looks = self.lanes.looks(self.world());
-        for Look { lane, limit } in looks {
-            let mut heads = self.store.heads(&lane, limit)?;
-            let more_behind = heads.len() == limit;
-            heads.retain(|stored| work.ledger.is_current(stored));
-            heads.extend(fresh.iter().filter(|stored| lane_of(&stored.record) == lane).cloned());
-            heads.sort_by_key(|stored| (std::cmp::Reverse(stored.record.request.priority), stored.record.id));
-            let limit = limit.min(self.policy.slots - self.running.len());
-            let more_here = heads.len() > limit;
-            heads.truncate(limit);
-            for stored in heads {
-                self.launch(now, stored, work);
-            }
-            if !more_behind && !more_here && !work.entering.contains(&lane) {
-                self.lanes.leave(&lane);
-            }
-        }
-        // Slots may be left while lanes are: some were not looked at, some have more.
-        work.again |= !self.lanes.looks(self.world()).is_empty();
-        Ok(())
-    }
-
-    fn launch(&mut self, now: Now, stored: StoredRequest, work: &mut Work) {
-        let Some(installed) = self.bundles.get(&stored.record.bundle) else { return };
-        let lane = lane_of(&stored.record);
-        let digest = installed.bundle.digest.clone();
-        work.ledger.restage(&stored, Stage::Launched);
-        let RequestRecord { id, bundle, request, attempt, .. } = stored.record;
-        let task = self.store.new_task_id();
-        let kind = request.kind.name();
-        let allowance = self.policy.allowance(kind, installed.permits.memory);
-        work.ledger.write(store::insert_task(&TaskRecord {
-            id: task,
-            request: id,
-            bundle: bundle.clone(),
-            identifier: request.identifier.clone(),
-            kind,
-            attempt,
-            launched_at: now.wall,
-            progress: None,
-            ended: None,
-        }));
-        work.happenings.push(What::Launched {
-            bundle: bundle.clone(),
-            identifier: request.identifier.clone(),
-            request: id,
-            task,
-            kind,
-            attempt,
-        });
-        work.launches.push(Launch {
-            task,
-            bundle: installed.bundle.clone(),
-            identifier: request.identifier.clone(),
-            kind: request.kind,
-            attempt,
-            input: request.input,
-            allowance,
-            foreground: false,
-        });
-        if attempt == 1 {
-            self.uncount(&bundle, kind);
-        }
-        self.lanes.serve(&lane);
-        self.digests.insert(task, digest);
-        // A request that was launched before may be followed by a newer one; one launched for the first time is not:
-        // the newer would have replaced it.
-        let followed = attempt > 1;
-        self.running.insert(
-            task,
-            Running {
-                task,
-                request: id,
-                lane,
-                identifier: request.identifier,
-                attempt,
-                launched: now,
-                allowance,
-                fuel_spent: false,
-                progress: None,
-                expiring: None,
-                followed,
-            },
-        );
-    }
-
-    pub(super) fn world(&self) -> World<'_> {
-        World {
-            conditions: self.observer.current(),
-            closed: &self.closed,
-            launching: self.launching,
-            slots: self.policy.slots,
-            running: self.running.len(),
-        }
-    }
-
-    pub(super) fn count(&mut self, bundle: &BundleId, kind: KindName) {
-        *self.pending.entry((bundle.clone(), kind)).or_default() += 1;
-    }
-
-    pub(super) fn uncount(&mut self, bundle: &BundleId, kind: KindName) {
-        if let Some(count) = self.pending.get_mut(&(bundle.clone(), kind)) {
-            *count = count.saturating_sub(1);
         }
     }
 
@@ -597,17 +533,25 @@ impl Core {
     }
 
     /// Reads from the store what the step keeps in memory about it.
-    fn reload(&mut self) -> Result<(), StoreError> {
+    fn reload(&mut self, now: Now) -> Result<(), StoreError> {
         self.pending =
             self.store.pending_counts()?.into_iter().map(|(bundle, kind, count)| ((bundle, kind), count)).collect();
         self.history = self.store.history_counts()?.into_iter().collect();
-        self.next_ripening = self.store.next_ripening()?;
+        self.paces = self.store.paces()?;
+        self.read_dates(now);
         self.runs_after = self.store.has_run_after()?;
         self.checkpoints = self.store.has_checkpoints()?;
         for lane in self.store.lanes()? {
-            self.lanes.enter(&lane);
+            self.lanes.enter(now, &lane);
         }
         Ok(())
+    }
+
+    /// Reads when something ripens next. Unknown is treated as due: the next step looks again.
+    fn read_dates(&mut self, now: Now) {
+        self.next_floor = self.store.next_floor().unwrap_or(Some(now.wall));
+        self.next_ripening = self.store.next_ripening().unwrap_or(Some(now.wall));
+        self.next_latest_begin = self.store.next_latest_begin().unwrap_or(Some(now.wall));
     }
 
     fn answer_those_who_wait(&mut self, now: Now) {
@@ -630,7 +574,7 @@ impl Core {
     fn is_done(&mut self, now: Now) -> bool {
         self.running.is_empty()
             && self.ended.is_empty()
-            && self.next_ripening.is_none_or(|at| at > now.wall)
+            && self.next_floor.is_none_or(|at| at > now.wall)
             && self.none_ready().unwrap_or(false)
     }
 

@@ -8,8 +8,8 @@ use super::core::Core;
 use crate::{
     bundle::Bundle,
     rules::{
-        BundleId, CancelCause, Condition, Conditions, End, Identifier, Now, Progress, Refusal, Request, Submission,
-        TaskId, Usage, What,
+        BundleId, CancelCause, Condition, Conditions, End, ExpirationReason, Identifier, Now, Progress, Refusal,
+        Request, Submission, TaskId, Usage, What,
     },
     store::{BundleRow, StoreError},
 };
@@ -37,6 +37,25 @@ pub type Reply<T> = oneshot::Sender<Result<T, SchedulerError>>;
 pub struct InstalledBundle {
     pub bundle: Arc<Bundle>,
     pub enabled: bool,
+}
+
+/// Names a submission, so that it can be made again without being made twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmissionKey {
+    pub key: String,
+    /// Tells whether the same is asked for again.
+    pub content: String,
+}
+
+/// What a cancel did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cancelled {
+    /// Pending requests that were taken back.
+    pub pending: u64,
+    /// Running tasks that were asked to stop.
+    pub expired: u64,
+    /// Running requests that will not be repeated or tried again.
+    pub ended: u64,
 }
 
 /// How a bundle is to stand from now on.
@@ -84,14 +103,38 @@ pub enum Event {
     Submit {
         bundle: Option<BundleId>,
         request: Request,
+        /// Given again with the same request, it is answered as it was before, and nothing is done.
+        key: Option<SubmissionKey>,
         reply: Reply<Submission>,
     },
-    /// Cancels pending requests of one identifier, or all of the bundle's; answers how many.
+    /// Cancels pending requests of one identifier, or all of the bundle's. What runs of them is not tried again and not repeated;
+    /// continued work that a person cancels is asked to stop.
     Cancel {
         bundle: Option<BundleId>,
         identifier: Option<Identifier>,
         cause: CancelCause,
+        reply: Reply<Cancelled>,
+    },
+    /// Launches what is pending of an identifier, whatever its dates and the host's wishes. With `force` whatever the machine is
+    /// like, too.
+    LaunchNow {
+        identifier: Identifier,
+        force: bool,
+        reply: Reply<TaskId>,
+    },
+    /// Asks what runs of an identifier to stop; answers how many tasks.
+    ExpireNow {
+        identifier: Identifier,
+        reason: ExpirationReason,
         reply: Reply<u64>,
+    },
+    /// A person's client watches a task: it is in the foreground until as many have gone as came.
+    Attach {
+        task: TaskId,
+        reply: Reply<()>,
+    },
+    Detach {
+        task: TaskId,
     },
     Ended {
         task: TaskId,

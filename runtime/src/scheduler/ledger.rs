@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    rules::{BundleId, Identifier, RequestId, Stage},
+    rules::{BundleId, Identifier, Policy, RequestId, Stage, Timestamp},
     store::{self, Statement, Store, StoreError, StoredRequest},
 };
 
@@ -85,6 +85,36 @@ impl Ledger {
         }
     }
 
+    /// A launched request is pending again once its rest is over, for its next attempt.
+    pub(super) fn let_rest(&mut self, request: RequestId, attempt: u32, floor: Timestamp, wake_at: Timestamp) {
+        self.statements.push(store::let_rest(request, attempt, floor, wake_at));
+        self.restaged.insert(request, Stage::Ripening);
+        for stored in self.identifiers.values_mut().flatten().filter(|stored| stored.record.id == request) {
+            stored.stage = Stage::Ripening;
+            stored.record.attempt = attempt + 1;
+            stored.record.failures += 1;
+            stored.record.floor = Some(floor);
+        }
+    }
+
+    /// A pending request's latest begin is reached.
+    pub(super) fn make_urgent(&mut self, stored: &StoredRequest) {
+        if !self.fresh.contains_key(&stored.record.id) {
+            self.statements.push(store::make_urgent(stored.record.id));
+        }
+        if let Some(entry) = self.entry_of(stored) {
+            entry.record.urgent = true;
+        }
+    }
+
+    /// A request waits for no other identifier any more.
+    pub(super) fn await_nothing(&mut self, request: RequestId) {
+        match self.fresh.get_mut(&request) {
+            Some(unmet) => unmet.clear(),
+            None => self.statements.push(store::await_nothing(request)),
+        }
+    }
+
     /// Ends a request, from whatever stage `stored` says.
     pub(super) fn end(&mut self, stored: &StoredRequest) {
         let id = stored.record.id;
@@ -159,11 +189,11 @@ impl Ledger {
     }
 
     /// Every statement of the step, with the requests made in it.
-    pub(super) fn into_statements(mut self) -> Vec<Statement> {
+    pub(super) fn into_statements(mut self, policy: &Policy) -> Vec<Statement> {
         // Inserts come last: what sweeps a bundle or ends a wait is about what stood before this step.
         let mut statements = std::mem::take(&mut self.statements);
         for stored in self.fresh_requests() {
-            statements.push(store::insert_request(stored));
+            statements.push(store::insert_request(stored, policy.wake_for(&stored.record)));
             for identifier in self.fresh.get(&stored.record.id).into_iter().flatten() {
                 statements.push(store::insert_run_after(&stored.record.bundle, identifier, stored.record.id));
             }

@@ -3,6 +3,7 @@
 
 mod core;
 mod event;
+mod launching;
 mod ledger;
 mod questions;
 mod rehearsal;
@@ -157,7 +158,8 @@ impl Services for Mailbox {
         let mailbox = self.clone();
         async move {
             let bundle = Some(bundle_of(asker));
-            mailbox.call(|reply| Event::Submit { bundle, request, reply }).await.map_err(as_refusal)
+            let key = None;
+            mailbox.call(|reply| Event::Submit { bundle, request, key, reply }).await.map_err(as_refusal)
         }
         .boxed()
     }

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    core::{Core, lane_of},
+    core::{Core, Work},
     event::SchedulerError,
+    launching::{holds_of, lane_of},
     requests::older,
 };
 use crate::{
@@ -74,7 +75,7 @@ impl Core {
     pub fn task(&mut self, task: TaskId) -> Result<Option<TaskRecord>, SchedulerError> {
         let mut record = self.store.task(task)?;
         if let (Some(record), Some(running)) = (&mut record, self.running.get(&task)) {
-            record.progress = running.progress;
+            show(running, record);
         }
         Ok(record)
     }
@@ -84,7 +85,7 @@ impl Core {
         let mut tasks = self.store.tasks(filter)?;
         for record in &mut tasks {
             if let Some(running) = self.running.get(&record.id) {
-                record.progress = running.progress;
+                show(running, record);
             }
         }
         Ok(tasks)
@@ -113,12 +114,43 @@ impl Core {
     fn explain(&mut self, now: Now, stored: StoredRequest) -> Result<Waiting, StoreError> {
         let record = stored.record;
         let unmet = self.store.unmet(record.id)?;
+        let stands = self.how_they_stand(&record.bundle, &unmet, &mut Work::default())?;
         let behind = match stored.stage {
             Stage::Behind => older(&self.store.unfinished(&record.bundle, &record.request.identifier)?, record.id),
             Stage::Ready | Stage::Ripening | Stage::After | Stage::Launched => None,
         };
-        let holds = Holds { earliest_begin: record.request.earliest_begin, unmet: &unmet, behind };
-        let reasons = reasons(now, self.world(), &lane_of(&record), holds);
-        Ok(Waiting { record, reasons })
+        let reasons = reasons(now, self.world(), &lane_of(&record), holds_of(&record, &stands, behind));
+        let smallest_change = smallest_change(&reasons, record.request.latest_begin.filter(|_| !record.urgent));
+        let looked_at = self.looked_at_again(now, &reasons, &record);
+        Ok(Waiting { record, reasons, smallest_change, looked_at })
     }
+
+    /// When a waiting request is looked at again if nothing happens before.
+    fn looked_at_again(&self, now: Now, reasons: &[Held], record: &RequestRecord) -> Option<Timestamp> {
+        let sample = || {
+            let left = (self.looked_at + self.policy.sampling).saturating_sub(now.uptime);
+            now.wall.saturating_add(left).unwrap_or(Timestamp::MAX)
+        };
+        let date = |held: &Held| match &held.reason {
+            Reason::EarliestBegin { .. } | Reason::Resting { .. } => self.policy.wake_for(record),
+            Reason::Spaced { at } | Reason::BudgetSpent { at, .. } => Some(*at),
+            Reason::Lacks { .. } => Some(sample()),
+            Reason::RunAfter { .. }
+            | Reason::Behind { .. }
+            | Reason::BundleDisabled { .. }
+            | Reason::NotGranted { .. }
+            | Reason::BundleChanging { .. }
+            | Reason::NoSlot { .. }
+            | Reason::NoSlotOfKind { .. }
+            | Reason::NotLaunching => None,
+        };
+        if self.not_launching.is_some() { None } else { reasons.iter().filter_map(date).min() }
+    }
+}
+
+/// What of a running task is not on disk.
+fn show(running: &Running, record: &mut TaskRecord) {
+    record.progress = running.progress;
+    record.title.clone_from(&running.title);
+    record.suspended = running.suspended.is_some();
 }

@@ -49,7 +49,7 @@ impl Core {
         let mut staging = Staging {
             pending: self.pending.iter().filter_map(of_bundle).collect(),
             installed: Installed::new(bundle, true),
-            work: Work::default(),
+            work: Work::rehearsed(),
             asked: Vec::new(),
             held: Vec::new(),
         };
@@ -57,8 +57,9 @@ impl Core {
             let permits = staging.installed.permits.clone();
             self.as_staged(&mut staging, |core, work| core.cancel_unpermitted(now, &id, &permits, work))?;
         }
+        let since = self.closed.get(&id).map_or(now.wall, |gate| gate.since);
         if let Some(installed) = self.bundles.get(&id) {
-            self.closed.insert(id, Gate { changing: true, ..gate(installed) });
+            self.closed.insert(id, Gate { changing: true, ..gate(since, installed) });
         }
         self.staging = Some(staging);
         Ok(())
@@ -84,13 +85,14 @@ impl Core {
 
     pub(super) fn rehearse_cancel(
         &mut self,
+        now: Now,
         bundle: &BundleId,
         identifier: Option<Identifier>,
     ) -> Result<(), SchedulerError> {
         let mut staging = self.take_staging(bundle)?;
         let whose = identifier.clone();
         let cancel =
-            |core: &mut Core, work: &mut Work| core.cancel(Some(bundle.clone()), whose, CancelCause::Bundle, work);
+            |core: &mut Core, work: &mut Work| core.cancel(now, Some(bundle.clone()), whose, CancelCause::Bundle, work);
         let answer = self.as_staged(&mut staging, cancel);
         staging.asked.push(Asked::Cancel { identifier });
         self.staging = Some(staging);
@@ -117,7 +119,7 @@ impl Core {
     /// Ends a change without making it: everything is as before.
     pub(super) fn abandon(&mut self, now: Now, work: &mut Work) -> Result<(), StoreError> {
         let Some(staging) = self.staging.take() else { return Ok(()) };
-        self.set_gate(staging.id());
+        self.set_gate(now.wall, staging.id());
         self.take_held(now, staging.held, work)
     }
 
@@ -126,28 +128,32 @@ impl Core {
     pub(super) fn change(&mut self, now: Now, change: Change, work: &mut Work) -> Result<Changed, SchedulerError> {
         let Change { row, bundle, expire_running, told } = change;
         let id = bundle.id().clone();
-        let Settling { asked, held } = self.unstage(&id);
+        let Settling { asked, held } = self.unstage(now, &id);
         work.remember_bundles(self);
         work.ledger.write_all(store::put_bundle(&row));
         let installed = Installed::new(bundle, row.enabled);
-        let changes = self.bundles.get(&id).is_some_and(|old| old.bundle.digest != installed.bundle.digest);
-        let cancelled = if changes { self.cancel_unpermitted(now, &id, &installed.permits, work)? } else { 0 };
+        let permits = installed.permits.clone();
+        let changes = self.bundles.get(&id).is_some_and(|old| {
+            old.bundle.digest != installed.bundle.digest || old.permits.enrolled != permits.enrolled
+        });
+        let cancelled = if changes { self.cancel_unpermitted(now, &id, &permits, work)? } else { 0 };
         self.bundles.insert(id.clone(), installed);
-        self.set_gate(&id);
+        self.set_gate(now.wall, &id);
         work.happenings.extend(told);
         self.perform(now, &id, asked, work)?;
         self.take_held(now, held, work)?;
-        let expired = match expire_running {
-            true => self.expire_all(now, ExpirationReason::Cancelled, work, |running| running.lane.bundle == id),
-            false => 0,
-        };
+        // A study that nobody is enrolled in any more is over at once.
+        let expired = self.expire_all(now, ExpirationReason::Cancelled, work, |running| {
+            let withdrawn = running.lane.kind == KindName::HealthResearch && !permits.enrolled;
+            running.lane.bundle == id && (expire_running || withdrawn)
+        });
         let running = self.running.values().filter(|running| running.lane.bundle == id).count() as u64;
         Ok(Changed { cancelled, expired, running })
     }
 
     /// Does what was rehearsed for a bundle that itself stays as it is.
     pub(super) fn apply(&mut self, now: Now, bundle: &BundleId, work: &mut Work) -> Result<(), SchedulerError> {
-        let Settling { asked, held } = self.unstage(bundle);
+        let Settling { asked, held } = self.unstage(now, bundle);
         self.perform(now, bundle, asked, work)?;
         Ok(self.take_held(now, held, work)?)
     }
@@ -171,17 +177,18 @@ impl Core {
     }
 
     /// Closes or opens a bundle's lanes, as its grants and its operator would have it.
-    pub(super) fn set_gate(&mut self, bundle: &BundleId) {
-        match self.bundles.get(bundle).map(gate).filter(|gate| !gate.is_open()) {
+    pub(super) fn set_gate(&mut self, since: Timestamp, bundle: &BundleId) {
+        let since = self.closed.get(bundle).map_or(since, |gate| gate.since);
+        match self.bundles.get(bundle).map(|installed| gate(since, installed)).filter(|gate| !gate.is_open()) {
             Some(gate) => self.closed.insert(bundle.clone(), gate),
             None => self.closed.remove(bundle),
         };
     }
 
-    fn unstage(&mut self, bundle: &BundleId) -> Settling {
+    fn unstage(&mut self, now: Now, bundle: &BundleId) -> Settling {
         match self.staging.take_if(|staging| staging.id() == bundle) {
             Some(Staging { asked, held, .. }) => {
-                self.set_gate(bundle);
+                self.set_gate(now.wall, bundle);
                 Settling { asked, held }
             }
             None => Settling { asked: Vec::new(), held: Vec::new() },
@@ -201,7 +208,7 @@ impl Core {
                     self.submit(now, Some(bundle.clone()), *request, Some(id), work)?;
                 }
                 Asked::Cancel { identifier } => {
-                    self.cancel(Some(bundle.clone()), identifier, CancelCause::Bundle, work)?;
+                    self.cancel(now, Some(bundle.clone()), identifier, CancelCause::Bundle, work)?;
                 }
             }
         }
@@ -250,9 +257,9 @@ struct Settling {
 }
 
 /// Whether anything of the bundle may be launched, and why not.
-fn gate(installed: &Installed) -> Gate {
+fn gate(since: Timestamp, installed: &Installed) -> Gate {
     let Installed { bundle, permits: _, enabled } = installed;
     let missing = bundle.grants.missing(&bundle.manifest);
     let missing = missing.iter().map(|ask| Missing { ask: ask.to_string(), option: ask.option() }).collect();
-    Gate { enabled: *enabled, missing, changing: false }
+    Gate { enabled: *enabled, missing, changing: false, since }
 }

@@ -1,10 +1,13 @@
 //! Tasks run and end: progress, checkpoints, expiration, settlement, and what their end sets free.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 
 use super::{
-    core::{Core, Work},
+    core::{Core, Handling, Work},
     event::SchedulerError,
+    launching::{crowd, holds_of},
 };
 use crate::{
     rules::*,
@@ -31,19 +34,29 @@ impl Core {
         let identifier = running.identifier.clone();
         // The request of a removed bundle has nothing to come back to.
         let then = if self.bundles.contains_key(&bundle) { then } else { Then::Settled };
+        self.crowd = crowd(&self.running);
+        self.note_time(now, &running, work);
         let ended = Ended { at: now.wall, outcome, usage };
-        work.ledger.write(store::end_task(task, running.progress, &ended));
+        work.ledger.write(store::end_task(task, running.progress, running.title.as_ref(), &ended));
         match then {
             Then::ComesBack => {
                 work.ledger.bring_back(running.request, running.attempt);
-                self.lanes.enter(&running.lane);
+                self.lanes.enter(now, &running.lane);
                 work.entering.insert(running.lane.clone());
                 work.again = true;
             }
+            Then::Retries { rest } => self.let_rest(now, &running, rest, work)?,
             Then::Settled => {
+                let finished = match running.repeat {
+                    Some(_) => self.launched(&running, work)?,
+                    None => None,
+                };
                 work.ledger.end_launched(&bundle, &identifier, running.request);
                 if running.followed {
                     self.let_follow(now, &bundle, &identifier, work)?;
+                }
+                if let Some(finished) = finished {
+                    self.repeat(now, finished, work)?;
                 }
             }
         }
@@ -58,9 +71,39 @@ impl Core {
         }
         self.bound_history(now, &bundle, work)?;
         let Ended { outcome, usage, at: _ } = ended;
-        let comes_back = then == Then::ComesBack;
+        let comes_back = then != Then::Settled;
         work.happenings.push(What::Ended { bundle, identifier, task, outcome, usage, comes_back });
         Ok(())
+    }
+
+    /// The launched request of a running task.
+    fn launched(&mut self, running: &Running, work: &mut Work) -> Result<Option<RequestRecord>, StoreError> {
+        let unfinished = work.ledger.unfinished(&mut self.store, &running.lane.bundle, &running.identifier)?;
+        Ok(unfinished.iter().find(|stored| stored.record.id == running.request).map(|stored| stored.record.clone()))
+    }
+
+    /// A request whose handler failed is pending again, and rests first.
+    fn let_rest(&mut self, now: Now, running: &Running, rest: Duration, work: &mut Work) -> Result<(), StoreError> {
+        let Some(record) = self.launched(running, work)? else { return Ok(()) };
+        let floor = now.wall.saturating_add(rest).unwrap_or(Timestamp::MAX);
+        let wake_at = self.policy.wake_at(floor, self.policy.coalescing, record.request.latest_begin);
+        work.ledger.let_rest(running.request, running.attempt, floor, wake_at);
+        let (attempt, failures) = (running.attempt + 1, running.failures + 1);
+        let record = RequestRecord { attempt, failures, floor: Some(floor), ..record };
+        work.moved.push(StoredRequest { record, stage: Stage::Ripening });
+        work.again |= rest.is_zero();
+        Ok(())
+    }
+
+    /// Counts the time a task ran against its bundle's day.
+    fn note_time(&mut self, now: Now, running: &Running, work: &mut Work) {
+        let bundle = &running.lane.bundle;
+        let counted = running.lane.kind != KindName::ContinuedProcessing && self.bundles.contains_key(bundle);
+        if self.policy.daily_time.is_some() && counted {
+            let pace = self.paces.entry(bundle.clone()).or_insert(Pace::new(running.launched.wall));
+            pace.spend(now, now.uptime.saturating_sub(running.launched.uptime + running.held));
+            work.ledger.write(store::put_pace(bundle, *pace));
+        }
     }
 
     /// The older request of an identifier is finished: a newer one no longer stands behind it.
@@ -105,10 +148,10 @@ impl Core {
         let bundle = &stored.record.bundle;
         let mut unmet = work.ledger.unmet(&mut self.store, stored.record.id)?;
         unmet.retain(|identifier| !work.succeeded.contains(&(bundle.clone(), identifier.clone())));
-        let holds = Holds { earliest_begin: stored.record.request.earliest_begin, unmet: &unmet, behind: None };
-        let to = stage(now, holds);
+        let stands = self.how_they_stand(bundle, &unmet, work)?;
+        let to = stage(now, holds_of(&stored.record, &stands, None));
         if to != stored.stage {
-            self.restage(stored, to, work);
+            self.restage(now, stored, to, work);
         }
         Ok(())
     }
@@ -137,17 +180,48 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn progressed(&mut self, task: TaskId, progress: Progress, work: &mut Work) {
+    pub(super) fn progressed(&mut self, now: Now, task: TaskId, progress: Progress, work: &mut Work) {
         if let Some(running) = self.running.get_mut(&task)
-            && running.progress != Some(progress)
+            && running.report(now, progress)
         {
-            running.progress = Some(progress);
             work.happenings.push(What::Progressed {
                 bundle: running.lane.bundle.clone(),
                 identifier: running.identifier.clone(),
                 task,
                 progress,
             });
+        }
+    }
+
+    /// A continued task says anew what it does. Titles belong to continued tasks: nobody reads those of other kinds.
+    pub(super) fn titled(&mut self, task: TaskId, title: Title, work: &mut Work) {
+        if let Some(running) = self.running.get_mut(&task)
+            && running.title.as_ref().is_some_and(|before| *before != title)
+        {
+            running.title = Some(title.clone());
+            let (bundle, identifier) = (running.lane.bundle.clone(), running.identifier.clone());
+            work.happenings.push(What::Titled { bundle, identifier, task, title });
+        }
+    }
+
+    /// One more client watches the task. Watched, it is in the foreground.
+    pub(super) fn attach(&mut self, task: TaskId, work: &mut Work) -> Result<(), SchedulerError> {
+        let Some(running) = self.running.get_mut(&task) else {
+            return Err(SchedulerError::Unknown(format!("task {task} does not run")));
+        };
+        running.watchers += 1;
+        if running.watchers == 1 {
+            work.handlings.push((task, Handling::Foreground(true)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn detach(&mut self, task: TaskId, work: &mut Work) {
+        if let Some(running) = self.running.get_mut(&task).filter(|running| running.watchers > 0) {
+            running.watchers -= 1;
+            if running.watchers == 0 {
+                work.handlings.push((task, Handling::Foreground(false)));
+            }
         }
     }
 
@@ -174,18 +248,61 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn expire_what_must(&mut self, now: Now, work: &mut Work) {
+    /// Holds, lets go on, or asks to stop whatever must be.
+    pub(super) fn give_orders(&mut self, now: Now, work: &mut Work) {
         let conditions = self.observer.current().clone();
-        let reasons: Vec<(TaskId, ExpirationReason)> = self
-            .running
-            .values()
-            .filter_map(|running| Some((running.task, running.must_expire(now, &conditions)?)))
-            .collect();
-        for (task, reason) in reasons {
-            self.expire_all(now, reason, work, |running| running.task == task);
+        let tasks: Vec<TaskId> = self.running.keys().copied().collect();
+        for task in tasks {
+            let held = self.running.values().filter(|running| running.suspended.is_some()).count();
+            let Some(running) = self.running.get_mut(&task) else { continue };
+            let (bundle, identifier) = (running.lane.bundle.clone(), running.identifier.clone());
+            match running.order(now, &self.policy, &conditions, held) {
+                None => {}
+                Some(Order::Expire(reason)) => {
+                    self.expire_all(now, reason, work, |running| running.task == task);
+                }
+                Some(Order::Suspend) => {
+                    running.suspend(now);
+                    work.handlings.push((task, Handling::Suspend));
+                    work.happenings.push(What::Suspended { bundle, identifier, task });
+                }
+                Some(Order::Resume) => {
+                    running.resume(now);
+                    work.handlings.push((task, Handling::Resume));
+                    work.happenings.push(What::Resumed { bundle, identifier, task });
+                }
+            }
         }
+        self.give_way(now, &conditions, work);
         if self.draining {
             self.expire_all(now, ExpirationReason::HostStopping, work, |_| true);
+        }
+    }
+
+    /// Under pressure continued tasks give way, one at a time: the next only if the last did not help.
+    fn give_way(&mut self, now: Now, conditions: &Conditions, work: &mut Work) {
+        let still_soon = self.pressed_at.is_some_and(|at| now.uptime < at + self.policy.sampling);
+        if still_soon || !is_pressed(conditions) {
+            return;
+        }
+        if let Some(task) = first_to_give_way(self.running.values()) {
+            self.pressed_at = Some(now.uptime);
+            self.expire_all(now, ExpirationReason::Preempted, work, |running| running.task == task);
+        }
+    }
+
+    /// Asks what runs of an identifier to stop, for a reason of the asker's choice.
+    pub(super) fn expire_now(
+        &mut self,
+        now: Now,
+        identifier: &Identifier,
+        reason: ExpirationReason,
+        work: &mut Work,
+    ) -> Result<u64, SchedulerError> {
+        self.permits(None, identifier)?;
+        match self.expire_all(now, reason, work, |running| running.identifier == *identifier) {
+            0 => Err(SchedulerError::Unknown(format!("nothing of {identifier} runs that was not asked to stop"))),
+            asked => Ok(asked),
         }
     }
 
@@ -215,32 +332,31 @@ impl Core {
     pub(super) fn recover(&mut self, now: Now) -> Result<(), StoreError> {
         let mut statements = Vec::new();
         let mut interrupted = Vec::new();
+        let launched = self.store.launched()?;
+        let comes_back = |core: &Core, RequestRecord { attempt, failures, bundle, .. }: &RequestRecord| {
+            core.bundles.contains_key(bundle)
+                && after_interruption(&core.policy, *attempt, *failures) == Then::ComesBack
+        };
         for orphan in self.store.orphans()? {
             let ended = Ended { at: now.wall, outcome: Outcome::Interrupted, usage: Usage::default() };
-            statements.push(store::end_task(orphan.id, None, &ended));
-            let known = self.bundles.contains_key(&orphan.bundle);
+            statements.push(store::end_task(orphan.id, None, None, &ended));
+            let request = launched.iter().find(|stored| stored.record.id == orphan.request);
             interrupted.push(What::Ended {
                 bundle: orphan.bundle,
                 identifier: orphan.identifier,
                 task: orphan.id,
                 outcome: ended.outcome,
                 usage: ended.usage,
-                comes_back: known && after_interruption(&self.policy, orphan.attempt) == Then::ComesBack,
+                comes_back: request.is_some_and(|stored| comes_back(self, &stored.record)),
             });
         }
-        for stored in self.store.launched()? {
-            let RequestRecord { id, attempt, bundle, .. } = stored.record;
-            let then = if self.bundles.contains_key(&bundle) {
-                after_interruption(&self.policy, attempt)
+        for stored in &launched {
+            let RequestRecord { id, attempt, .. } = &stored.record;
+            if comes_back(self, &stored.record) {
+                statements.push(store::bring_back(*id, *attempt));
             } else {
-                Then::Settled
-            };
-            match then {
-                Then::ComesBack => statements.push(store::bring_back(id, attempt)),
-                Then::Settled => {
-                    statements.push(store::end_launched(id));
-                    statements.push(store::ripen_follower(id));
-                }
+                statements.push(store::end_launched(*id));
+                statements.push(store::ripen_follower(*id));
             }
         }
         self.store.commit(&statements)?;

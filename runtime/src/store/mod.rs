@@ -4,6 +4,8 @@
 mod bundles;
 mod database;
 mod history;
+mod keys;
+mod pace;
 mod requests;
 mod row;
 mod sqlite;
@@ -12,6 +14,8 @@ mod tasks;
 pub use bundles::*;
 pub use database::*;
 pub use history::*;
+pub use keys::*;
+pub use pace::*;
 pub use requests::*;
 pub use sqlite::*;
 pub use tasks::*;
@@ -34,6 +38,7 @@ impl Store {
             "SELECT max(
                (SELECT coalesce(max(id), 0) FROM request),
                (SELECT coalesce(max(request), 0) FROM task),
+               (SELECT coalesce(max(request), 0) FROM submission_key),
                (SELECT coalesce(max(request), 0) FROM history))",
         )?;
         let newest_task = number(&mut *database, "SELECT coalesce(max(id), 0) FROM task")?;

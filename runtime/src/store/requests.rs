@@ -1,8 +1,11 @@
 //! Unfinished requests: lanes, ripening floors, and what runs after what. Each read is one index look-up, whatever is pending.
 
+use std::time::Duration;
+
 use super::{Store, database::*, row::*};
 use crate::rules::{
-    BundleId, Identifier, Kind, KindName, Lane, Needs, Priority, Request, RequestId, RequestRecord, Stage, Timestamp,
+    BundleId, Continued, DataProtection, Identifier, Kind, KindName, Lane, Needs, Priority, Repeat, Request, RequestId,
+    RequestRecord, Retry, Stage, Timestamp,
 };
 
 /// An unfinished request and where it stands.
@@ -24,7 +27,9 @@ macro_rules! select_requests {
         concat!(
             "SELECT id, bundle, identifier, kind, network, power, stage, earliest_begin, priority, ",
             $input,
-            ", run_after, may_suspend, attempt, submitted_at FROM request ",
+            ", run_after, may_suspend, attempt, submitted_at, ripe_at, failures, urgent, latest_begin, repeat_every_ms, ",
+            "repeat_flex_ms, retry_attempts, retry_first_ms, retry_longest_ms, protection, title, subtitle, ",
+            "fail_unless_immediate, gpu FROM request ",
             $tail
         )
     };
@@ -39,19 +44,23 @@ impl Store {
         )
     }
 
-    /// The first requests of a lane: higher priority first, then older.
+    /// The first requests of a lane, oldest first.
     pub fn heads(&mut self, lane: &Lane, limit: usize) -> Result<Vec<StoredRequest>, StoreError> {
         self.requests(
             select_requests!(
                 "WHERE stage = 'ready' AND bundle = ?1 AND kind = ?2 AND network = ?3 AND power = ?4
-                 ORDER BY priority DESC, id
-                 LIMIT ?5"
+                   AND protection = ?5 AND priority = ?6 AND urgent = ?7
+                 ORDER BY id
+                 LIMIT ?8"
             ),
             &[
                 lane.bundle.as_str().into(),
                 lane.kind.as_str().into(),
                 i64::from(lane.needs.network).into(),
                 i64::from(lane.needs.external_power).into(),
+                lane.protection.as_str().into(),
+                priority_rank(lane.priority).into(),
+                i64::from(lane.urgent).into(),
                 count(limit as u64),
             ],
         )
@@ -66,8 +75,38 @@ impl Store {
     }
 
     /// When the next floor will be reached.
+    pub fn next_floor(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.moment("SELECT min(ripe_at) FROM request WHERE stage = 'ripening'")
+    }
+
+    /// When to wake for the next floor that is reached by then.
     pub fn next_ripening(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let rows = self.database.query("SELECT min(ripe_at) FROM request WHERE stage = 'ripening'", &[])?;
+        self.moment("SELECT min(wake_at) FROM request WHERE stage = 'ripening'")
+    }
+
+    /// Pending requests whose latest begin has been reached and that are not urgent yet.
+    pub fn late(&mut self, now: Timestamp, limit: usize) -> Result<Vec<StoredRequest>, StoreError> {
+        self.requests(
+            select_requests!(
+                "WHERE latest_begin IS NOT NULL AND urgent = 0 AND stage <> 'launched' AND latest_begin <= ?1
+                 ORDER BY latest_begin
+                 LIMIT ?2"
+            ),
+            &[milliseconds(now), count(limit as u64)],
+        )
+    }
+
+    /// When the next latest begin will be reached.
+    pub fn next_latest_begin(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.moment(
+            "SELECT min(latest_begin)
+             FROM request
+             WHERE latest_begin IS NOT NULL AND urgent = 0 AND stage <> 'launched'",
+        )
+    }
+
+    fn moment(&mut self, sql: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        let rows = self.database.query(sql, &[])?;
         rows.into_iter().next().map_or(Ok(None), |row| Row::new(row).optional_moment())
     }
 
@@ -114,12 +153,13 @@ impl Store {
         Ok(!self.database.query("SELECT 1 FROM run_after LIMIT 1", &[])?.is_empty())
     }
 
-    /// Pending requests that were never launched, counted by bundle and kind.
+    /// Requests that count against their bundles' limits, by bundle and kind: those that were never launched, and those that
+    /// repeat, which keep their place.
     pub fn pending_counts(&mut self) -> Result<Vec<(BundleId, KindName, u64)>, StoreError> {
         let rows = self.database.query(
             "SELECT bundle, kind, count(*)
              FROM request
-             WHERE stage <> 'launched' AND attempt = 1
+             WHERE (stage <> 'launched' AND attempt = 1) OR repeat_every_ms IS NOT NULL
              GROUP BY bundle, kind",
             &[],
         )?;
@@ -133,9 +173,12 @@ impl Store {
 
     /// The lanes in which something stands ready.
     pub fn lanes(&mut self) -> Result<Vec<Lane>, StoreError> {
-        let rows = self
-            .database
-            .query("SELECT DISTINCT bundle, kind, network, power FROM request WHERE stage = 'ready'", &[])?;
+        let rows = self.database.query(
+            "SELECT DISTINCT bundle, kind, network, power, protection, priority, urgent
+                 FROM request
+                 WHERE stage = 'ready'",
+            &[],
+        )?;
         rows.into_iter()
             .map(|row| {
                 let mut row = Row::new(row);
@@ -143,6 +186,9 @@ impl Store {
                     bundle: row.word(|name| BundleId::parse(name).ok())?,
                     kind: row.word(KindName::parse)?,
                     needs: Needs { network: row.flag()?, external_power: row.flag()? },
+                    protection: row.word(DataProtection::parse)?,
+                    priority: priority_of(row.integer()?),
+                    urgent: row.flag()?,
                 })
             })
             .collect()
@@ -167,30 +213,75 @@ fn stored_request(mut row: Row) -> Result<StoredRequest, StoreError> {
     let id = RequestId(row.count()?);
     let bundle = row.word(|name| BundleId::parse(name).ok())?;
     let identifier = row.word(|name| Identifier::parse(name).ok())?;
-    let kind_name = row.word(KindName::parse)?;
+    let kind = row.word(KindName::parse)?;
     let needs = Needs { network: row.flag()?, external_power: row.flag()? };
-    let kind = match kind_name {
-        KindName::AppRefresh => Kind::AppRefresh,
-        KindName::Processing => Kind::Processing(needs),
-        KindName::HealthResearch | KindName::ContinuedProcessing => {
-            return Err(damaged("a kind this host admits", &Some(kind_name.as_str().into())));
-        }
-    };
     let stage = row.word(Stage::parse)?;
     let earliest_begin = row.optional_moment()?;
-    let priority = match row.integer()? {
-        0 => Priority::Low,
-        1 => Priority::Normal,
-        _ => Priority::High,
-    };
+    let priority = priority_of(row.integer()?);
     let input = row.bytes()?;
     let run_after = row
         .word(|names| names.split_whitespace().map(|name| Identifier::parse(name).ok()).collect::<Option<Vec<_>>>())?;
     let may_suspend = row.flag()?;
-    let attempt = u32::try_from(row.integer()?).unwrap_or(u32::MAX);
+    let attempt = number(row.integer()?);
     let submitted_at = row.moment()?;
-    let request = Request { earliest_begin, input, priority, run_after, may_suspend, ..Request::new(identifier, kind) };
-    Ok(StoredRequest { record: RequestRecord { id, bundle, request, attempt, submitted_at }, stage })
+    let floor = Some(row.moment()?).filter(|floor| *floor > Timestamp::UNIX_EPOCH);
+    let failures = number(row.integer()?);
+    let urgent = row.flag()?;
+    let latest_begin = row.optional_moment()?;
+    let repeat = match (row.optional_count()?, row.optional_count()?) {
+        (Some(every), flex) => {
+            Some(Repeat { every: Duration::from_millis(every), flex: Duration::from_millis(flex.unwrap_or(0)) })
+        }
+        (None, _) => None,
+    };
+    let retry = match (row.optional_integer()?, row.optional_count()?, row.optional_count()?) {
+        (Some(attempts), first, longest) => Some(Retry {
+            attempts: number(attempts),
+            first_delay: Duration::from_millis(first.unwrap_or(0)),
+            longest_delay: Duration::from_millis(longest.unwrap_or(0)),
+        }),
+        (None, _, _) => None,
+    };
+    let protection_of_required_data = row.word(DataProtection::parse)?;
+    let (title, subtitle) = (row.optional_text()?, row.optional_text()?);
+    let (fail_unless_immediate, requires_gpu) = (row.flag()?, row.flag()?);
+    let kind = match kind {
+        KindName::AppRefresh => Kind::AppRefresh,
+        KindName::Processing => Kind::Processing(needs),
+        KindName::HealthResearch => Kind::HealthResearch { needs, protection_of_required_data },
+        KindName::ContinuedProcessing => Kind::ContinuedProcessing(Continued {
+            title: title.unwrap_or_default(),
+            subtitle: subtitle.unwrap_or_default(),
+            fail_unless_immediate,
+            requires_gpu,
+        }),
+    };
+    let request = Request {
+        identifier,
+        kind,
+        earliest_begin,
+        latest_begin,
+        input,
+        priority,
+        run_after,
+        repeat,
+        retry,
+        may_suspend,
+    };
+    let record = RequestRecord { id, bundle, request, attempt, failures, floor, urgent, submitted_at };
+    Ok(StoredRequest { record, stage })
+}
+
+fn number(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn priority_of(rank: i64) -> Priority {
+    match rank {
+        0 => Priority::Low,
+        1 => Priority::Normal,
+        _ => Priority::High,
+    }
 }
 
 fn priority_rank(priority: Priority) -> i64 {
@@ -201,30 +292,101 @@ fn priority_rank(priority: Priority) -> i64 {
     }
 }
 
-pub fn insert_request(stored: &StoredRequest) -> Statement {
-    let RequestRecord { id, bundle, request, attempt, submitted_at } = &stored.record;
-    let needs = request.kind.needs();
-    let run_after: Vec<&str> = request.run_after.iter().map(Identifier::as_str).collect();
+/// Writes a new request. It may be launched from its floor on, and is woken for at `wake_at`.
+pub fn insert_request(stored: &StoredRequest, wake_at: Option<Timestamp>) -> Statement {
+    let RequestRecord { id, bundle, request, attempt, failures, floor, urgent, submitted_at } = &stored.record;
+    let Request {
+        identifier,
+        kind,
+        earliest_begin,
+        latest_begin,
+        input,
+        priority,
+        run_after,
+        repeat,
+        retry,
+        may_suspend,
+    } = request;
+    let needs = kind.needs();
+    let run_after: Vec<&str> = run_after.iter().map(Identifier::as_str).collect();
+    let continued = match kind {
+        Kind::ContinuedProcessing(continued) => Some(continued),
+        Kind::AppRefresh | Kind::Processing(_) | Kind::HealthResearch { .. } => None,
+    };
+    let moment = |at: &Option<Timestamp>| Value::from(at.map(Timestamp::as_millisecond));
     Statement {
         sql: "INSERT INTO request (id, bundle, identifier, kind, network, power, stage, ripe_at, earliest_begin, priority,
-                input, run_after, may_suspend, attempt, submitted_at)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(?8, 0), ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                input, run_after, may_suspend, attempt, submitted_at, wake_at, failures, urgent, latest_begin,
+                repeat_every_ms, repeat_flex_ms, retry_attempts, retry_first_ms, retry_longest_ms, protection, title,
+                subtitle, fail_unless_immediate, gpu)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(?8, 0), ?9, ?10, ?11, ?12, ?13, ?14, ?15, coalesce(?16, 0), ?17,
+                ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
         values: vec![
             count(id.0),
             bundle.as_str().into(),
-            request.identifier.as_str().into(),
-            request.kind.name().as_str().into(),
+            identifier.as_str().into(),
+            kind.name().as_str().into(),
             i64::from(needs.network).into(),
             i64::from(needs.external_power).into(),
             stored.stage.as_str().into(),
-            request.earliest_begin.map(Timestamp::as_millisecond).into(),
-            priority_rank(request.priority).into(),
-            Value::Blob(request.input.clone()),
+            moment(floor),
+            moment(earliest_begin),
+            priority_rank(*priority).into(),
+            Value::Blob(input.clone()),
             run_after.join(" ").as_str().into(),
-            i64::from(request.may_suspend).into(),
+            i64::from(*may_suspend).into(),
             i64::from(*attempt).into(),
             milliseconds(*submitted_at),
+            moment(&wake_at),
+            i64::from(*failures).into(),
+            i64::from(*urgent).into(),
+            moment(latest_begin),
+            repeat.map(|repeat| whole(repeat.every)).into(),
+            repeat.map(|repeat| whole(repeat.flex)).into(),
+            retry.map(|retry| i64::from(retry.attempts)).into(),
+            retry.map(|retry| whole(retry.first_delay)).into(),
+            retry.map(|retry| whole(retry.longest_delay)).into(),
+            kind.protection().as_str().into(),
+            continued.map(|continued| continued.title.as_str()).into(),
+            continued.map(|continued| continued.subtitle.as_str()).into(),
+            i64::from(continued.is_some_and(|continued| continued.fail_unless_immediate)).into(),
+            i64::from(continued.is_some_and(|continued| continued.requires_gpu)).into(),
         ],
+        guard: Some(1),
+    }
+}
+
+/// A span in whole milliseconds, as many as the database's numbers hold.
+fn whole(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A pending request's latest begin is reached.
+pub fn make_urgent(request: RequestId) -> Statement {
+    Statement {
+        sql: "UPDATE request SET urgent = 1 WHERE id = ?1 AND stage <> 'launched' AND urgent = 0",
+        values: vec![count(request.0)],
+        guard: Some(1),
+    }
+}
+
+/// A launched request will neither be tried again nor repeated.
+pub fn let_end(request: RequestId) -> Statement {
+    Statement {
+        sql: "UPDATE request SET repeat_every_ms = NULL, repeat_flex_ms = NULL, retry_attempts = NULL
+              WHERE id = ?1 AND stage = 'launched'",
+        values: vec![count(request.0)],
+        guard: Some(1),
+    }
+}
+
+/// A launched request is pending again after a failure of its handler, and rests until `floor`.
+pub fn let_rest(request: RequestId, attempt: u32, floor: Timestamp, wake_at: Timestamp) -> Statement {
+    Statement {
+        sql: "UPDATE request
+              SET stage = 'ripening', attempt = ?2 + 1, failures = failures + 1, ripe_at = ?3, wake_at = ?4
+              WHERE id = ?1 AND stage = 'launched' AND attempt = ?2",
+        values: vec![count(request.0), i64::from(attempt).into(), milliseconds(floor), milliseconds(wake_at)],
         guard: Some(1),
     }
 }
@@ -264,15 +426,21 @@ pub fn end_request(request: RequestId, from: Stage) -> [Statement; 2] {
             values: vec![count(request.0), from.as_str().into()],
             guard: Some(1),
         },
-        Statement { sql: "DELETE FROM run_after WHERE request = ?1", values: vec![count(request.0)], guard: None },
+        await_nothing(request),
     ]
+}
+
+/// A request waits for no other identifier any more.
+pub fn await_nothing(request: RequestId) -> Statement {
+    Statement { sql: "DELETE FROM run_after WHERE request = ?1", values: vec![count(request.0)], guard: None }
 }
 
 /// Looks again at what stands behind a request of another process's life; its floor is looked at when it ripens.
 pub fn ripen_follower(request: RequestId) -> Statement {
     Statement {
         sql: "UPDATE request
-              SET stage = CASE
+              SET wake_at = ripe_at,
+                stage = CASE
                 WHEN EXISTS (SELECT 1 FROM run_after WHERE run_after.request = request.id) THEN 'after'
                 ELSE 'ripening' END
               WHERE stage = 'behind'

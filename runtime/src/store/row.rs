@@ -28,6 +28,14 @@ impl Row {
         }
     }
 
+    /// Passes by columns that mean nothing here.
+    pub(super) fn skip(&mut self, columns: usize) -> Result<(), StoreError> {
+        match columns {
+            0 => Ok(()),
+            _ => self.0.nth(columns - 1).map(drop).ok_or_else(|| damaged("a column", &None)),
+        }
+    }
+
     pub(super) fn integer(&mut self) -> Result<i64, StoreError> {
         match self.0.next() {
             Some(Value::Integer(number)) => Ok(number),
@@ -46,6 +54,10 @@ impl Row {
     pub(super) fn count(&mut self) -> Result<u64, StoreError> {
         let number = self.integer()?;
         u64::try_from(number).map_err(|_| damaged("a count", &Some(Value::Integer(number))))
+    }
+
+    pub(super) fn optional_count(&mut self) -> Result<Option<u64>, StoreError> {
+        Ok(self.optional_integer()?.map(|number| u64::try_from(number).unwrap_or(0)))
     }
 
     pub(super) fn flag(&mut self) -> Result<bool, StoreError> {

@@ -39,19 +39,41 @@ CREATE TABLE request (
   run_after TEXT NOT NULL,
   may_suspend INTEGER NOT NULL,
   attempt INTEGER NOT NULL,
-  submitted_at INTEGER NOT NULL
+  submitted_at INTEGER NOT NULL,
+  wake_at INTEGER NOT NULL DEFAULT 0,
+  failures INTEGER NOT NULL DEFAULT 0,
+  urgent INTEGER NOT NULL DEFAULT 0,
+  latest_begin INTEGER,
+  repeat_every_ms INTEGER,
+  repeat_flex_ms INTEGER,
+  retry_attempts INTEGER,
+  retry_first_ms INTEGER,
+  retry_longest_ms INTEGER,
+  protection TEXT NOT NULL DEFAULT 'none',
+  title TEXT,
+  subtitle TEXT,
+  fail_unless_immediate INTEGER NOT NULL DEFAULT 0,
+  gpu INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX request_by_identifier
   ON request (bundle, identifier);
 
 CREATE INDEX request_by_lane
-  ON request (bundle, kind, network, power, priority DESC, id)
+  ON request (bundle, kind, network, power, protection, priority, urgent, id)
   WHERE stage = 'ready';
 
 CREATE INDEX request_by_ripening
   ON request (ripe_at)
   WHERE stage = 'ripening';
+
+CREATE INDEX request_by_waking
+  ON request (wake_at)
+  WHERE stage = 'ripening';
+
+CREATE INDEX request_by_latest_begin
+  ON request (latest_begin)
+  WHERE latest_begin IS NOT NULL AND urgent = 0 AND stage <> 'launched';
 
 CREATE TABLE run_after (
   bundle TEXT NOT NULL,
@@ -81,7 +103,9 @@ CREATE TABLE task (
   output BLOB,
   fuel INTEGER NOT NULL DEFAULT 0,
   wall_us INTEGER NOT NULL DEFAULT 0,
-  peak_memory INTEGER NOT NULL DEFAULT 0
+  peak_memory INTEGER NOT NULL DEFAULT 0,
+  title TEXT,
+  subtitle TEXT
 ) STRICT;
 
 CREATE INDEX task_by_identifier
@@ -110,3 +134,21 @@ CREATE TABLE history (
 
 CREATE INDEX history_by_bundle
   ON history (bundle, id);
+
+CREATE TABLE pace (
+  bundle TEXT PRIMARY KEY,
+  launched_at INTEGER NOT NULL,
+  day INTEGER NOT NULL,
+  used_us INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE submission_key (
+  key TEXT PRIMARY KEY,
+  content TEXT NOT NULL,
+  request INTEGER NOT NULL,
+  replaced INTEGER NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX submission_key_by_age
+  ON submission_key (at);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Store, database::*, row::*};
 use crate::rules::{
     BundleId, Ended, ExpirationReason, Identifier, KindName, Outcome, Progress, RequestId, TaskFilter, TaskId,
-    TaskRecord, Timestamp, Usage,
+    TaskRecord, Timestamp, Title, Usage,
 };
 
 /// The head of a `SELECT` whose rows `task_record` reads.
@@ -13,7 +13,7 @@ macro_rules! select_tasks {
     ($tail:literal) => {
         concat!(
             "SELECT id, request, bundle, identifier, kind, attempt, launched_at, completed, total, ended_at, outcome, ",
-            "reason, returned, message, output, fuel, wall_us, peak_memory FROM task ",
+            "reason, returned, message, output, fuel, wall_us, peak_memory, title, subtitle FROM task ",
             $tail
         )
     };
@@ -121,9 +121,19 @@ fn task_record(mut row: Row) -> Result<TaskRecord, StoreError> {
     };
     let ended = match row.optional_moment()? {
         Some(at) => Some(Ended { at, outcome: outcome(&mut row)?, usage: usage(&mut row)? }),
-        None => None,
+        None => {
+            // The columns of an end, which is still to come.
+            row.skip(8)?;
+            None
+        }
     };
-    Ok(TaskRecord { id, request, bundle, identifier, kind, attempt, launched_at, progress, ended })
+    let title = title(row.optional_text()?, row.optional_text()?);
+    let suspended = false;
+    Ok(TaskRecord { id, request, bundle, identifier, kind, attempt, launched_at, progress, title, suspended, ended })
+}
+
+pub(super) fn title(title: Option<String>, subtitle: Option<String>) -> Option<Title> {
+    title.map(|title| Title { title, subtitle: subtitle.unwrap_or_default() })
 }
 
 fn outcome(row: &mut Row) -> Result<Outcome, StoreError> {
@@ -157,10 +167,10 @@ fn usage(row: &mut Row) -> Result<Usage, StoreError> {
 }
 
 pub fn insert_task(task: &TaskRecord) -> Statement {
-    let TaskRecord { id, request, bundle, identifier, kind, attempt, launched_at, progress: _, ended: _ } = task;
+    let TaskRecord { id, request, bundle, identifier, kind, attempt, launched_at, title, .. } = task;
     Statement {
-        sql: "INSERT INTO task (id, request, bundle, identifier, kind, attempt, launched_at)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        sql: "INSERT INTO task (id, request, bundle, identifier, kind, attempt, launched_at, title, subtitle)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         values: vec![
             count(id.0),
             count(request.0),
@@ -169,13 +179,15 @@ pub fn insert_task(task: &TaskRecord) -> Statement {
             kind.as_str().into(),
             i64::from(*attempt).into(),
             milliseconds(*launched_at),
+            title.as_ref().map(|title| title.title.as_str()).into(),
+            title.as_ref().map(|title| title.subtitle.as_str()).into(),
         ],
         guard: Some(1),
     }
 }
 
 /// Records a running task's end. Guarded: a task ends once.
-pub fn end_task(task: TaskId, progress: Option<Progress>, ended: &Ended) -> Statement {
+pub fn end_task(task: TaskId, progress: Option<Progress>, title: Option<&Title>, ended: &Ended) -> Statement {
     let Ended { at, outcome, usage } = ended;
     let reason = match outcome {
         Outcome::Expired { reason, .. } => Some(reason.as_str()),
@@ -199,7 +211,8 @@ pub fn end_task(task: TaskId, progress: Option<Progress>, ended: &Ended) -> Stat
     Statement {
         sql: "UPDATE task
               SET completed = ?2, total = ?3, ended_at = ?4, outcome = ?5, reason = ?6, returned = ?7, message = ?8,
-                output = ?9, fuel = ?10, wall_us = ?11, peak_memory = ?12
+                output = ?9, fuel = ?10, wall_us = ?11, peak_memory = ?12,
+                title = coalesce(?13, title), subtitle = coalesce(?14, subtitle)
               WHERE id = ?1 AND outcome IS NULL",
         values: vec![
             count(task.0),
@@ -214,6 +227,8 @@ pub fn end_task(task: TaskId, progress: Option<Progress>, ended: &Ended) -> Stat
             count(usage.fuel),
             count(u64::try_from(usage.wall.as_micros()).unwrap_or(u64::MAX)),
             count(usage.peak_memory),
+            title.map(|title| title.title.as_str()).into(),
+            title.map(|title| title.subtitle.as_str()).into(),
         ],
         guard: Some(1),
     }

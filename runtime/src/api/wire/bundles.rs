@@ -163,7 +163,10 @@ pub(super) fn list_grants(grants: host::Grants) -> Vec<Grant> {
 }
 
 fn state(enabled: bool, missing: &[rules::Missing]) -> Text<BundleState> {
-    Text(rules::Gate { enabled, missing: missing.to_vec(), changing: false }.state())
+    Text(
+        rules::Gate { enabled, missing: missing.to_vec(), changing: false, since: rules::Timestamp::UNIX_EPOCH }
+            .state(),
+    )
 }
 
 impl From<rules::Missing> for Missing {

@@ -97,6 +97,23 @@ pub enum What {
         task: u64,
         progress: Progress,
     },
+    Titled {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        task: u64,
+        title: String,
+        subtitle: String,
+    },
+    Suspended {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        task: u64,
+    },
+    Resumed {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        task: u64,
+    },
     Expiring {
         bundle: Text<BundleId>,
         identifier: Text<Identifier>,
@@ -150,6 +167,9 @@ impl What {
             What::Cancelled { .. } => "cancelled",
             What::Launched { .. } => "launched",
             What::Progressed { .. } => "progressed",
+            What::Titled { .. } => "titled",
+            What::Suspended { .. } => "suspended",
+            What::Resumed { .. } => "resumed",
             What::Expiring { .. } => "expiring",
             What::Ended { .. } => "ended",
             What::ConditionChanged { .. } => "condition-changed",
@@ -218,6 +238,16 @@ impl From<&rules::What> for What {
                 task: task.0,
                 progress: progress.into(),
             },
+            rules::What::Titled { bundle, identifier, task, title } => {
+                let rules::Title { title, subtitle } = title;
+                What::Titled { bundle: Text(bundle), identifier: Text(identifier), task: task.0, title, subtitle }
+            }
+            rules::What::Suspended { bundle, identifier, task } => {
+                What::Suspended { bundle: Text(bundle), identifier: Text(identifier), task: task.0 }
+            }
+            rules::What::Resumed { bundle, identifier, task } => {
+                What::Resumed { bundle: Text(bundle), identifier: Text(identifier), task: task.0 }
+            }
             rules::What::Expiring { bundle, identifier, task, reason } => What::Expiring {
                 bundle: Text(bundle),
                 identifier: Text(identifier),
@@ -282,7 +312,9 @@ mod tests {
                 bundle: bundle(),
                 identifier: identifier(),
                 request,
-                reasons: vec![rules::Reason::EarliestBegin { at }, rules::Reason::NotLaunching],
+                reasons: [rules::Reason::EarliestBegin { at }, rules::Reason::NotLaunching]
+                    .map(|reason| rules::Held { reason, since: at })
+                    .to_vec(),
             },
             rules::What::Cancelled { bundle: bundle(), identifier: identifier(), request, cause: CancelCause::Person },
             rules::What::Launched {
@@ -299,6 +331,14 @@ mod tests {
                 task,
                 progress: rules::Progress { completed: 1, total: 2 },
             },
+            rules::What::Titled {
+                bundle: bundle(),
+                identifier: identifier(),
+                task,
+                title: rules::Title { title: "Export".into(), subtitle: "to disk".into() },
+            },
+            rules::What::Suspended { bundle: bundle(), identifier: identifier(), task },
+            rules::What::Resumed { bundle: bundle(), identifier: identifier(), task },
             rules::What::Expiring {
                 bundle: bundle(),
                 identifier: identifier(),

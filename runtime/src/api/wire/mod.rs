@@ -20,10 +20,13 @@ pub use events::{Event, What};
 pub use grants::{GrantOffer, SecretHeader, SecretSource};
 pub use inspection::{Ask, Import, Inspection, InstalledState, Producer, Signature};
 pub use records::{
-    About, Cancelled, Condition, Ended, HistoryEntry, Outcome, Progress, Reason, RequestRecord, Submission, Task,
-    Usage, Waiting, Why,
+    About, Cancelled, Condition, Ended, ExpiredNow, HistoryEntry, LaunchedNow, Mend, Outcome, Progress, Reason,
+    RequestRecord, Submission, Task, Usage, Waiting, Why,
 };
-pub use requests::{ChangeGrants, Install, PastQuery, Request, RequestQuery, StateCondition, Switch, UninstallQuery};
+pub use requests::{
+    ChangeGrants, ExpireNow, Install, LaunchNow, PastQuery, Repeat, Request, RequestQuery, Retry, StateCondition,
+    Switch, UninstallQuery,
+};
 pub use text::{FromText, Text};
 pub use trust::{Key, KeyTrusted, SetPolicy, Trust, TrustKey, Verdict};
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Output, Request, Text, bundles::Missing};
-use crate::rules::{self, BundleId, ExpirationReason, HistoryWord, Identifier, KindName, Timestamp};
+use crate::rules::{self, Awaited, BundleId, ExpirationReason, HistoryWord, Identifier, KindName, Timestamp};
 
 /// Which host answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +26,28 @@ pub struct Submission {
     pub replaced: bool,
 }
 
-/// How many pending requests a cancel took.
+/// What a cancel did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancelled {
+    /// Pending requests that were taken back.
     pub cancelled: u64,
+    /// Running tasks that were asked to stop: continued work, which a person cancels at any time.
+    pub expired: u64,
+    /// Running requests that will be neither repeated nor tried again.
+    pub ended: u64,
+}
+
+/// The answer to a launch that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchedNow {
+    pub task: u64,
+}
+
+/// The answer to an expiration that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpiredNow {
+    /// Running tasks that were asked to stop.
+    pub expired: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +56,12 @@ pub struct RequestRecord {
     pub bundle: Text<BundleId>,
     /// The attempt its next launch will be, or its present one is; from 1.
     pub attempt: u32,
+    /// How often its handler has failed so far.
+    pub failures: u32,
+    /// Not to be launched before: its earliest begin, the begin of its flex, or the end of a rest.
+    pub floor: Option<Text<Timestamp>>,
+    /// Whether its latest begin is reached.
+    pub urgent: bool,
     pub submitted_at: Text<Timestamp>,
     pub request: Request,
 }
@@ -47,6 +71,40 @@ pub struct RequestRecord {
 pub struct Waiting {
     pub record: RequestRecord,
     pub reasons: Vec<Reason>,
+    /// The fewest changes that would let it run.
+    pub smallest_change: Vec<Mend>,
+    /// When it is looked at again if nothing happens before; null: only when something does.
+    pub looked_at: Option<Text<Timestamp>>,
+}
+
+/// One change that would end a reason. `change` and `message` are always there, the rest where it belongs to the change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mend {
+    /// `condition`, `wait`, `grant`, `enable`, `settle`, `finish`, `succeed`, `end` or `serve`.
+    pub change: String,
+    /// The change in a sentence.
+    pub message: String,
+    /// With `condition`: what must come to hold, or be stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Text<rules::Condition>>,
+    /// With `wait`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Text<Timestamp>>,
+    /// With `grant`, `enable` and `settle`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Text<BundleId>>,
+    /// With `grant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
+    /// With `finish`: the request before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u64>,
+    /// With `succeed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<Text<Identifier>>,
+    /// With `end`: a task of this kind must end; left out: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Text<KindName>>,
 }
 
 /// One reason why a request is not running now. `code` and `message` are always there, the rest where it belongs to the code.
@@ -55,27 +113,35 @@ pub struct Reason {
     pub code: String,
     /// The rules' own sentence.
     pub message: String,
-    /// With `earliest-begin`: the floor.
+    /// Since when it holds the request back.
+    pub since: Text<Timestamp>,
+    /// With `earliest-begin`, `resting`, `spaced` and `budget-spent`: when it will be over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Text<Timestamp>>,
     /// With `run-after`: what has not succeeded yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identifier: Option<Text<Identifier>>,
+    /// With `run-after`: how that one stands, `unasked`, `failed`, `pending` or `running`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands: Option<Text<Awaited>>,
     /// With `behind`: the request before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<u64>,
     /// With `no-network`, `no-external-power`, `not-idle`: what the machine lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Text<rules::Condition>>,
-    /// With a condition: since when it is lacking.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Text<Timestamp>>,
     /// With a condition: where that is known from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// With `no-slot`: how many there are.
+    /// With `no-slot` and `no-slot-of-kind`: how many there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<u64>,
+    /// With `no-slot-of-kind`: which kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Text<KindName>>,
+    /// With `resting`: how often the handler has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u32>,
     /// With `bundle-disabled`, `not-granted`, `bundle-changing`: whose gate is closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<Text<BundleId>>,
@@ -95,6 +161,14 @@ pub struct Task {
     pub launched_at: Text<Timestamp>,
     /// The latest report; null when the guest made none.
     pub progress: Option<Progress>,
+    /// What is being done, of a continued task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtitle: Option<String>,
+    /// Whether it is held in place, its conditions gone.
+    #[serde(default)]
+    pub suspended: bool,
     /// Null while it runs.
     pub ended: Option<Ended>,
 }
@@ -217,11 +291,14 @@ impl From<rules::Submission> for Submission {
 
 impl From<&rules::RequestRecord> for RequestRecord {
     fn from(record: &rules::RequestRecord) -> RequestRecord {
-        let rules::RequestRecord { id, bundle, request, attempt, submitted_at } = record;
+        let rules::RequestRecord { id, bundle, request, attempt, failures, floor, urgent, submitted_at } = record;
         RequestRecord {
             id: id.0,
             bundle: Text(bundle.clone()),
             attempt: *attempt,
+            failures: *failures,
+            floor: floor.map(Text),
+            urgent: *urgent,
             submitted_at: Text(*submitted_at),
             request: Request::from(request),
         }
@@ -230,36 +307,78 @@ impl From<&rules::RequestRecord> for RequestRecord {
 
 impl From<&rules::Waiting> for Waiting {
     fn from(waiting: &rules::Waiting) -> Waiting {
-        let rules::Waiting { record, reasons } = waiting;
-        Waiting { record: record.into(), reasons: reasons.iter().map(Reason::from).collect() }
+        let rules::Waiting { record, reasons, smallest_change, looked_at } = waiting;
+        Waiting {
+            record: record.into(),
+            reasons: reasons.iter().map(Reason::from).collect(),
+            smallest_change: smallest_change.iter().map(Mend::from).collect(),
+            looked_at: looked_at.map(Text),
+        }
     }
 }
 
-impl From<&rules::Reason> for Reason {
-    fn from(reason: &rules::Reason) -> Reason {
+impl From<&rules::Mend> for Mend {
+    fn from(mend: &rules::Mend) -> Mend {
+        let plain = Mend {
+            change: mend.code().to_owned(),
+            message: mend.to_string(),
+            condition: None,
+            until: None,
+            bundle: None,
+            missing: None,
+            request: None,
+            identifier: None,
+            kind: None,
+        };
+        match mend {
+            rules::Mend::Condition { condition } => Mend { condition: Some(Text(*condition)), ..plain },
+            rules::Mend::Wait { until } => Mend { until: Some(Text(*until)), ..plain },
+            rules::Mend::Grant { bundle, missing } => {
+                Mend { bundle: Some(Text(bundle.clone())), missing: Some(missing.clone().into()), ..plain }
+            }
+            rules::Mend::Enable { bundle } | rules::Mend::Settle { bundle } => {
+                Mend { bundle: Some(Text(bundle.clone())), ..plain }
+            }
+            rules::Mend::Finish { request } => Mend { request: Some(request.0), ..plain },
+            rules::Mend::Succeed { identifier } => Mend { identifier: Some(Text(identifier.clone())), ..plain },
+            rules::Mend::End { kind } => Mend { kind: kind.map(Text), ..plain },
+            rules::Mend::Serve => plain,
+        }
+    }
+}
+
+impl From<&rules::Held> for Reason {
+    fn from(rules::Held { reason, since }: &rules::Held) -> Reason {
         let plain = Reason {
             code: reason.code().to_owned(),
             message: reason.to_string(),
+            since: Text(*since),
             at: None,
             identifier: None,
+            stands: None,
             request: None,
             condition: None,
-            since: None,
             source: None,
             slots: None,
+            kind: None,
+            failures: None,
             bundle: None,
             missing: None,
         };
         match reason {
-            rules::Reason::EarliestBegin { at } => Reason { at: Some(Text(*at)), ..plain },
-            rules::Reason::RunAfter { identifier } => Reason { identifier: Some(Text(identifier.clone())), ..plain },
+            rules::Reason::EarliestBegin { at }
+            | rules::Reason::Spaced { at }
+            | rules::Reason::BudgetSpent { allowed: _, at } => Reason { at: Some(Text(*at)), ..plain },
+            rules::Reason::Resting { at, failures } => {
+                Reason { at: Some(Text(*at)), failures: Some(*failures), ..plain }
+            }
+            rules::Reason::RunAfter { identifier, stands } => {
+                Reason { identifier: Some(Text(identifier.clone())), stands: Some(Text(*stands)), ..plain }
+            }
             rules::Reason::Behind { request } => Reason { request: Some(request.0), ..plain },
-            rules::Reason::Lacks { condition, since, source } => Reason {
-                condition: Some(Text(*condition)),
-                since: Some(Text(*since)),
-                source: Some(source.clone()),
-                ..plain
-            },
+            rules::Reason::Lacks { condition, source } => {
+                Reason { condition: Some(Text(*condition)), source: Some(source.clone()), ..plain }
+            }
             rules::Reason::BundleDisabled { bundle } | rules::Reason::BundleChanging { bundle } => {
                 Reason { bundle: Some(Text(bundle.clone())), ..plain }
             }
@@ -267,6 +386,9 @@ impl From<&rules::Reason> for Reason {
                 Reason { bundle: Some(Text(bundle.clone())), missing: Some(missing.clone().into()), ..plain }
             }
             rules::Reason::NoSlot { slots } => Reason { slots: Some(*slots as u64), ..plain },
+            rules::Reason::NoSlotOfKind { kind, slots } => {
+                Reason { slots: Some(*slots as u64), kind: Some(Text(*kind)), ..plain }
+            }
             rules::Reason::NotLaunching => plain,
         }
     }
@@ -274,8 +396,23 @@ impl From<&rules::Reason> for Reason {
 
 impl From<&rules::TaskRecord> for Task {
     fn from(task: &rules::TaskRecord) -> Task {
-        let rules::TaskRecord { id, request, bundle, identifier, kind, attempt, launched_at, progress, ended } = task;
+        let rules::TaskRecord {
+            id,
+            request,
+            bundle,
+            identifier,
+            kind,
+            attempt,
+            launched_at,
+            progress,
+            title,
+            suspended,
+            ended,
+        } = task;
         Task {
+            title: title.as_ref().map(|title| title.title.clone()),
+            subtitle: title.as_ref().map(|title| title.subtitle.clone()),
+            suspended: *suspended,
             id: id.0,
             request: request.0,
             bundle: Text(bundle.clone()),
@@ -403,6 +540,8 @@ mod tests {
             attempt: 2,
             launched_at: at,
             progress: Some(rules::Progress { completed: 3, total: 4 }),
+            title: None,
+            suspended: false,
             ended: Some(rules::Ended {
                 at,
                 outcome,
@@ -457,15 +596,16 @@ mod tests {
     #[test]
     fn a_reason_says_its_code_its_sentence_and_what_belongs_to_it() {
         let at: Timestamp = "2026-07-28T09:00:00Z".parse().unwrap();
-        let reason = rules::Reason::Lacks { condition: rules::Condition::Idle, since: at, source: "stated".into() };
-        let json = serde_json::to_string(&Reason::from(&reason)).unwrap();
+        let reason = rules::Reason::Lacks { condition: rules::Condition::Idle, source: "stated".into() };
+        let held = rules::Held { reason: reason.clone(), since: at };
+        let json = serde_json::to_string(&Reason::from(&held)).unwrap();
         assert_eq!(
             json,
             format!(
-                r#"{{"code":"not-idle","message":"{reason}","condition":"idle","since":"2026-07-28T09:00:00Z","source":"stated"}}"#
+                r#"{{"code":"not-idle","message":"{reason}","since":"2026-07-28T09:00:00Z","condition":"idle","source":"stated"}}"#
             )
         );
-        assert_eq!(serde_json::from_str::<Reason>(&json).unwrap(), Reason::from(&reason));
+        assert_eq!(serde_json::from_str::<Reason>(&json).unwrap(), Reason::from(&held));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a client sends: bodies and queries, read strictly and turned into the rules' types at the door.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -8,8 +8,8 @@ use super::{Bytes, DEFAULT_LIST_LIMIT, GrantOffer, LIST_LIMIT, Text, grants::abs
 use crate::{
     host,
     rules::{
-        self, BundleId, Condition, HistoryFilter, Identifier, Kind, KindName, Needs, Priority, TaskFilter, TaskId,
-        Timestamp,
+        self, BundleId, Condition, Continued, DataProtection, ExpirationReason, HistoryFilter, Identifier, Kind,
+        KindName, Needs, Priority, SubmissionStrategy, TaskFilter, TaskId, Timestamp,
     },
 };
 
@@ -19,15 +19,33 @@ use crate::{
 pub struct Request {
     pub identifier: Text<Identifier>,
     pub kind: Text<KindName>,
-    /// Only processing waits for it.
+    /// Only processing and health-research wait for it.
     #[serde(default)]
     pub requires_network_connectivity: bool,
-    /// Only processing waits for it.
+    /// Only processing and health-research wait for it.
     #[serde(default)]
     pub requires_external_power: bool,
-    /// A floor, never a promise. Left out or null: at once.
+    /// How far the protection of a person's files must be lifted. Only with health-research; left out:
+    /// complete-until-first-user-authentication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protection_of_required_data: Option<Text<DataProtection>>,
+    /// What is being done, for who asked. Only with continued-processing, and there it must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtitle: Option<String>,
+    /// What becomes of continued-processing that cannot start at once. Left out: queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Text<SubmissionStrategy>>,
+    /// Whether continued-processing uses the graphics processor.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub requires_gpu: bool,
+    /// A floor, never a promise. Left out or null: at once. Continued-processing ignores it.
     #[serde(default)]
     pub earliest_begin: Option<Text<Timestamp>>,
+    /// From then on the host waits for no better moment, but still for what the task needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_begin: Option<Text<Timestamp>>,
     #[serde(default)]
     pub input: Bytes,
     /// Left out: normal.
@@ -36,10 +54,44 @@ pub struct Request {
     /// Waits until each of these has succeeded.
     #[serde(default)]
     pub run_after: Vec<Text<Identifier>>,
+    /// Asks for the same again after each end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
+    /// Launches again after a failure or a trap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Whether it may be held in place while its conditions are gone, instead of being asked to stop.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub may_suspend: bool,
+}
+
+/// A request that is pending again as soon as it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat {
+    /// From one due date to the next.
+    pub every_ms: u64,
+    /// How much before it is due it may already begin.
+    #[serde(default)]
+    pub flex_ms: u64,
+}
+
+/// Further launches after failures; each wait is twice the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Launches in all, the first one included.
+    pub attempts: u32,
+    pub first_delay_ms: u64,
+    pub longest_delay_ms: u64,
 }
 
 fn normal() -> Text<Priority> {
     Text(Priority::Normal)
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Request {
@@ -50,52 +102,170 @@ impl Request {
             kind: Text(kind),
             requires_network_connectivity: false,
             requires_external_power: false,
+            protection_of_required_data: None,
+            title: None,
+            subtitle: None,
+            strategy: None,
+            requires_gpu: false,
             earliest_begin: None,
+            latest_begin: None,
             input: Bytes::default(),
             priority: normal(),
             run_after: Vec::new(),
+            repeat: None,
+            retry: None,
+            may_suspend: false,
         }
     }
 
     /// Errors: a sentence about what does not go together.
     pub fn into_rules(self) -> Result<rules::Request, String> {
+        let kind = self.kind()?;
+        let Request { identifier, earliest_begin, latest_begin, input, priority, run_after, repeat, retry, .. } = self;
+        Ok(rules::Request {
+            identifier: identifier.0,
+            kind,
+            earliest_begin: earliest_begin.map(|at| at.0),
+            latest_begin: latest_begin.map(|at| at.0),
+            input: input.0,
+            priority: priority.0,
+            run_after: run_after.into_iter().map(|identifier| identifier.0).collect(),
+            repeat: repeat.map(|Repeat { every_ms, flex_ms }| rules::Repeat {
+                every: Duration::from_millis(every_ms),
+                flex: Duration::from_millis(flex_ms),
+            }),
+            retry: retry.map(|Retry { attempts, first_delay_ms, longest_delay_ms }| rules::Retry {
+                attempts,
+                first_delay: Duration::from_millis(first_delay_ms),
+                longest_delay: Duration::from_millis(longest_delay_ms),
+            }),
+            may_suspend: self.may_suspend,
+        })
+    }
+
+    /// The kind with what belongs to it; what belongs to another is an error.
+    fn kind(&self) -> Result<Kind, String> {
+        let kind = self.kind.0;
+        let long = matches!(kind, KindName::Processing | KindName::HealthResearch);
+        let belongs = [
+            ("requires_network_connectivity", self.requires_network_connectivity, long, "processing"),
+            ("requires_external_power", self.requires_external_power, long, "processing"),
+            (
+                "protection_of_required_data",
+                self.protection_of_required_data.is_some(),
+                kind == KindName::HealthResearch,
+                "health-research",
+            ),
+        ];
+        let continued = kind == KindName::ContinuedProcessing;
+        let of_continued = [
+            ("title", self.title.is_some()),
+            ("subtitle", self.subtitle.is_some()),
+            ("strategy", self.strategy.is_some()),
+            ("requires_gpu", self.requires_gpu),
+        ];
+        let of_continued = of_continued.map(|(name, said)| (name, said, continued, "continued-processing"));
+        if let Some((name, _, _, other)) =
+            belongs.into_iter().chain(of_continued).find(|(_, said, fits, _)| *said && !fits)
+        {
+            return Err(format!(
+                "{name} does not belong to a request of kind {kind}: ask for kind {other}, or leave it out"
+            ));
+        }
         let needs = Needs { network: self.requires_network_connectivity, external_power: self.requires_external_power };
-        let kind = match self.kind.0 {
-            KindName::AppRefresh if needs != Needs::default() => {
-                return Err(
-                    "an app-refresh request waits for neither network nor power: ask for kind processing".to_owned()
-                );
-            }
+        Ok(match kind {
             KindName::AppRefresh => Kind::AppRefresh,
             KindName::Processing => Kind::Processing(needs),
-            kind @ (KindName::HealthResearch | KindName::ContinuedProcessing) => {
-                return Err(format!("requests of kind {kind} cannot be submitted here: app-refresh or processing can"));
-            }
-        };
-        Ok(rules::Request {
-            earliest_begin: self.earliest_begin.map(|at| at.0),
-            input: self.input.0,
-            priority: self.priority.0,
-            run_after: self.run_after.into_iter().map(|identifier| identifier.0).collect(),
-            ..rules::Request::new(self.identifier.0, kind)
+            KindName::HealthResearch => Kind::HealthResearch {
+                needs,
+                protection_of_required_data: self
+                    .protection_of_required_data
+                    .map_or(DataProtection::CompleteUntilFirstUserAuthentication, |protection| protection.0),
+            },
+            KindName::ContinuedProcessing => Kind::ContinuedProcessing(Continued {
+                title: cut(self.title.clone().unwrap_or_default()),
+                subtitle: cut(self.subtitle.clone().unwrap_or_default()),
+                fail_unless_immediate: self.strategy.is_some_and(|strategy| strategy.0 == SubmissionStrategy::Fail),
+                requires_gpu: self.requires_gpu,
+            }),
         })
     }
 }
 
+/// A title as long as a host keeps it, in bytes.
+const TITLE_LIMIT: usize = 256;
+
+fn cut(title: String) -> String {
+    let end = title.floor_char_boundary(TITLE_LIMIT.min(title.len()));
+    title[..end].to_owned()
+}
+
 impl From<&rules::Request> for Request {
     fn from(request: &rules::Request) -> Request {
-        let needs = request.kind.needs();
+        let plain = Request::new(request.identifier.clone(), request.kind.name());
+        let of_kind = match &request.kind {
+            Kind::AppRefresh => plain,
+            Kind::Processing(Needs { network, external_power }) => {
+                Request { requires_network_connectivity: *network, requires_external_power: *external_power, ..plain }
+            }
+            Kind::HealthResearch { needs: Needs { network, external_power }, protection_of_required_data } => Request {
+                requires_network_connectivity: *network,
+                requires_external_power: *external_power,
+                protection_of_required_data: Some(Text(*protection_of_required_data)),
+                ..plain
+            },
+            Kind::ContinuedProcessing(Continued { title, subtitle, fail_unless_immediate, requires_gpu }) => Request {
+                title: Some(title.clone()),
+                subtitle: Some(subtitle.clone()),
+                strategy: Some(Text(match fail_unless_immediate {
+                    true => SubmissionStrategy::Fail,
+                    false => SubmissionStrategy::Queue,
+                })),
+                requires_gpu: *requires_gpu,
+                ..plain
+            },
+        };
+        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         Request {
-            identifier: Text(request.identifier.clone()),
-            kind: Text(request.kind.name()),
-            requires_network_connectivity: needs.network,
-            requires_external_power: needs.external_power,
             earliest_begin: request.earliest_begin.map(Text),
+            latest_begin: request.latest_begin.map(Text),
             input: Bytes(request.input.clone()),
             priority: Text(request.priority),
             run_after: request.run_after.iter().cloned().map(Text).collect(),
+            repeat: request
+                .repeat
+                .map(|rules::Repeat { every, flex }| Repeat { every_ms: ms(every), flex_ms: ms(flex) }),
+            retry: request.retry.map(|rules::Retry { attempts, first_delay, longest_delay }| Retry {
+                attempts,
+                first_delay_ms: ms(first_delay),
+                longest_delay_ms: ms(longest_delay),
+            }),
+            may_suspend: request.may_suspend,
+            ..of_kind
         }
     }
+}
+
+/// How a launch is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchNow {
+    /// Whatever the machine is like.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// How an expiration is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpireNow {
+    /// What the guest is told. Left out: cancelled.
+    #[serde(default = "cancelled")]
+    pub reason: Text<ExpirationReason>,
+}
+
+fn cancelled() -> Text<ExpirationReason> {
+    Text(ExpirationReason::Cancelled)
 }
 
 /// Asks for a bundle to be installed. Paths are absolute: a client's working folder means nothing to the host.
@@ -257,13 +427,31 @@ mod tests {
     fn a_full_request_comes_back_as_it_was_said() {
         let json = r#"{"identifier":"com.example.a.b","kind":"processing","requires_network_connectivity":true,
             "requires_external_power":true,"earliest_begin":"2026-07-28T09:00:00Z","input":{"base64":"/w=="},
-            "priority":"high","run_after":["com.example.a.c"]}"#;
+            "priority":"high","run_after":["com.example.a.c"],"latest_begin":"2026-07-28T10:00:00Z",
+            "repeat":{"every_ms":3600000,"flex_ms":60000},
+            "retry":{"attempts":3,"first_delay_ms":1000,"longest_delay_ms":9000},"may_suspend":true}"#;
         let said: Request = serde_json::from_str(json).unwrap();
         let understood = said.clone().into_rules().unwrap();
         assert_eq!(understood.kind.needs(), Needs { network: true, external_power: true });
         assert_eq!(Request::from(&understood), said);
         let again: Request = serde_json::from_str(&serde_json::to_string(&said).unwrap()).unwrap();
         assert_eq!(again, said);
+    }
+
+    #[test]
+    fn the_other_kinds_come_back_as_they_were_said() {
+        let said = [
+            r#"{"identifier":"com.example.a.b","kind":"health-research","requires_network_connectivity":true,
+                "requires_external_power":false,"protection_of_required_data":"complete","earliest_begin":null,
+                "input":{"text":"x"},"priority":"low","run_after":[]}"#,
+            r#"{"identifier":"com.example.a.b","kind":"continued-processing","title":"Export","subtitle":"to disk",
+                "strategy":"fail","requires_gpu":true,"earliest_begin":null,"input":{"text":"x"},"priority":"low",
+                "run_after":[]}"#,
+        ];
+        for json in said {
+            let said: Request = serde_json::from_str(json).unwrap();
+            assert_eq!(Request::from(&said.clone().into_rules().unwrap()), said);
+        }
     }
 
     #[test]
@@ -281,7 +469,15 @@ mod tests {
                 r#"{"identifier":"com.example.a","kind":"app-refresh","requires_external_power":true}"#,
                 "kind processing",
             ),
-            (r#"{"identifier":"com.example.a","kind":"continued-processing"}"#, "cannot be submitted here"),
+            (
+                r#"{"identifier":"com.example.a","kind":"processing","title":"Export"}"#,
+                "title does not belong to a request of kind processing: ask for kind continued-processing",
+            ),
+            (r#"{"identifier":"com.example.a","kind":"processing","repeat":{"every":7}}"#, "unknown field `every`"),
+            (
+                r#"{"identifier":"com.example.a","kind":"processing","protection_of_required_data":"complete"}"#,
+                "ask for kind health-research",
+            ),
         ];
         for (json, message) in cases {
             let error = request(json).unwrap_err();

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     host::SignaturePolicy,
     rules::{
-        BundleId, BundleState, CancelCause, Condition, ExpirationReason, HistoryWord, Identifier, KindName, Priority,
-        TaskId, Timestamp,
+        Awaited, BundleId, BundleState, CancelCause, Condition, DataProtection, ExpirationReason, HistoryWord,
+        Identifier, KindName, Priority, SubmissionStrategy, TaskId, Timestamp,
     },
 };
 
@@ -77,14 +77,17 @@ macro_rules! read_words {
 }
 
 read_words! {
+    Awaited "way to stand",
     BundleState "state of a bundle",
     CancelCause "cause of cancelling",
     Condition "condition",
+    DataProtection "protection of data",
     HistoryWord "sort of change",
     ExpirationReason "reason of expiration",
     KindName "kind",
     Priority "priority",
     SignaturePolicy "policy of signatures",
+    SubmissionStrategy "strategy",
 }
 
 /// A name that is not known to be one.
