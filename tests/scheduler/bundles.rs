@@ -83,6 +83,29 @@ fn a_change_that_cannot_be_recorded_changes_nothing() {
 }
 
 #[test]
+fn a_change_that_cannot_keep_what_activate_was_told_changes_nothing_and_everybody_hears() {
+    let mut world = world();
+    let floor = Some(world.now().wall + Duration::from_secs(900));
+    world.submit(Request { earliest_begin: floor, ..refresh(REFRESH) }).unwrap();
+    let before = history(&mut world);
+    world.stage(&bundle(GALLERY, &[COUNT, REFRESH]));
+    world.rehearse(GALLERY, processing(COUNT)).unwrap();
+    let (reply, mut person) = tokio::sync::oneshot::channel();
+    world.send(Event::Submit { bundle: None, request: refresh(THIRD), key: None, reply });
+    world.settle();
+    // What is put in place permits less than what was rehearsed.
+    let failed = world.change(&bundle(GALLERY, &[THIRD]), true, false).unwrap_err();
+    assert!(failed.to_string().contains("promised what cannot be kept now"), "{failed}");
+    assert_eq!(person.try_recv().expect("a person is answered"), Err(failed));
+    world.jump();
+    assert_eq!(world.reasons(REFRESH), ["earliest-begin"], "what was pending still is");
+    assert_eq!(history(&mut world), before);
+    world.submit(processing(COUNT)).expect("the old manifest stands");
+    world.crash();
+    assert_eq!(world.reasons(REFRESH), ["earliest-begin"]);
+}
+
+#[test]
 fn a_disabled_bundle_takes_no_requests_and_launches_none() {
     let mut world = world_of(Profile::Server);
     let floor = world.now().wall + Duration::from_secs(900);

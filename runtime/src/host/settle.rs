@@ -57,8 +57,10 @@ impl Host {
     /// Calls `activate` and keeps what it asks for until the change is settled. The inner error is what it said.
     pub(super) async fn rehearse(&self, bundle: &Arc<Bundle>) -> Result<Result<Staged, String>, HostError> {
         let mailbox = &self.inner.mailbox;
-        mailbox.call(|reply| Event::Stage { bundle: bundle.clone(), reply }).await?;
+        // Before the change begins: whoever asked for it may go away, or the step that begins it fail, and what others ask of
+        // the bundle must not wait for ever.
         let staged = Staged(mailbox.clone());
+        mailbox.call(|reply| Event::Stage { bundle: bundle.clone(), reply }).await?;
         let allowance = self.inner.policy.allowance(KindName::AppRefresh, Needs::default(), bundle.manifest.memory);
         let services = Arc::new(Rehearsal(mailbox.clone()));
         Ok(self.inner.engine.activate(bundle.clone(), allowance, services).await.map(|()| staged))

@@ -126,9 +126,27 @@ impl Core {
     /// Puts a bundle as it is to be. What the version before permitted and this one does not is cancelled, and what was
     /// rehearsed for it is done.
     pub(super) fn change(&mut self, now: Now, change: Change, work: &mut Work) -> Result<Changed, SchedulerError> {
-        let Change { row, bundle, expire_running, told } = change;
-        let id = bundle.id().clone();
+        let (id, expire_running) = (change.bundle.id().clone(), change.expire_running);
         let Settling { asked, held } = self.unstage(now, &id);
+        let put = self.put(now, change, asked, work);
+        // Whoever waited for the change hears of it however it went.
+        let taken = self.take_held(now, held, work);
+        let cancelled = put?;
+        taken?;
+        // A study that nobody is enrolled in any more is over at once.
+        let enrolled = self.bundles.get(&id).is_some_and(|installed| installed.permits.enrolled);
+        let expired = self.expire_all(now, ExpirationReason::Cancelled, work, |running| {
+            let withdrawn = running.lane.kind == KindName::HealthResearch && !enrolled;
+            running.lane.bundle == id && (expire_running || withdrawn)
+        });
+        let running = self.running.values().filter(|running| running.lane.bundle == id).count() as u64;
+        Ok(Changed { cancelled, expired, running })
+    }
+
+    /// Answers how many requests are no longer permitted.
+    fn put(&mut self, now: Now, change: Change, asked: Vec<Asked>, work: &mut Work) -> Result<u64, StoreError> {
+        let Change { row, bundle, expire_running: _, told } = change;
+        let id = bundle.id().clone();
         work.remember_bundles(self);
         work.ledger.write_all(store::put_bundle(&row));
         let installed = Installed::new(bundle, row.enabled);
@@ -141,21 +159,16 @@ impl Core {
         self.set_gate(now.wall, &id);
         work.happenings.extend(told);
         self.perform(now, &id, asked, work)?;
-        self.take_held(now, held, work)?;
-        // A study that nobody is enrolled in any more is over at once.
-        let expired = self.expire_all(now, ExpirationReason::Cancelled, work, |running| {
-            let withdrawn = running.lane.kind == KindName::HealthResearch && !permits.enrolled;
-            running.lane.bundle == id && (expire_running || withdrawn)
-        });
-        let running = self.running.values().filter(|running| running.lane.bundle == id).count() as u64;
-        Ok(Changed { cancelled, expired, running })
+        Ok(cancelled)
     }
 
     /// Does what was rehearsed for a bundle that itself stays as it is.
     pub(super) fn apply(&mut self, now: Now, bundle: &BundleId, work: &mut Work) -> Result<(), SchedulerError> {
         let Settling { asked, held } = self.unstage(now, bundle);
-        self.perform(now, bundle, asked, work)?;
-        Ok(self.take_held(now, held, work)?)
+        let performed = self.perform(now, bundle, asked, work);
+        let taken = self.take_held(now, held, work);
+        performed?;
+        Ok(taken?)
     }
 
     /// Keeps what is asked of the bundle that is being changed for later; gives everything else back.
@@ -195,22 +208,24 @@ impl Core {
         }
     }
 
-    fn perform(
-        &mut self,
-        now: Now,
-        bundle: &BundleId,
-        asked: Vec<Asked>,
-        work: &mut Work,
-    ) -> Result<(), SchedulerError> {
+    /// What `activate` was told holds or nothing does: after an error no part of the step may be committed.
+    fn perform(&mut self, now: Now, bundle: &BundleId, asked: Vec<Asked>, work: &mut Work) -> Result<(), StoreError> {
         for asked in asked {
-            match asked {
+            let done = match asked {
                 Asked::Submit { id, request } => {
-                    self.submit(now, Some(bundle.clone()), *request, Some(id), work)?;
+                    self.submit(now, Some(bundle.clone()), *request, Some(id), work).map(|_| ())
                 }
                 Asked::Cancel { identifier } => {
-                    self.cancel(now, Some(bundle.clone()), identifier, CancelCause::Bundle, work)?;
+                    self.cancel(now, Some(bundle.clone()), identifier, CancelCause::Bundle, work).map(|_| ())
                 }
-            }
+            };
+            done.map_err(|error| match error {
+                SchedulerError::Store(error) => error,
+                refused @ (SchedulerError::Refused(_) | SchedulerError::Unknown(_) | SchedulerError::Stopping) => {
+                    let message = format!("`activate` of {bundle} was promised what cannot be kept now: {refused}");
+                    StoreError::Withdrawn(message)
+                }
+            })?;
         }
         Ok(())
     }

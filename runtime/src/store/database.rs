@@ -38,6 +38,9 @@ pub enum StoreError {
     /// A guarded statement changed another number of rows than it must.
     #[error("a record was changed by somebody else: {0}")]
     Lost(&'static str),
+    /// The step cannot keep what it began to promise, so that nothing of it is committed.
+    #[error("nothing was changed: {0}")]
+    Withdrawn(String),
 }
 
 pub trait Database: Send {
