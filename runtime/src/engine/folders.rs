@@ -81,12 +81,13 @@ impl Folders {
             builder.preopened_dir(handle_path(folder), format!("/{}", grant.name), permissions)?;
         }
         let id = &self.bundle.manifest.id;
-        let data = open_or_create(&self.places.data, id.as_str())
+        let Places { data, accounts, clock, .. } = &*self.places;
+        let (data, account) = accounts
+            .open(data, id, clock.now().uptime)
             .map_err(|error| wasmtime::format_err!("`/data` cannot be opened: {error}"))?;
         builder.preopened_dir(handle_path(&data), "/data", FsPerms::ReadWrite)?;
         let tmp = self.scratch.create().map_err(|error| wasmtime::format_err!("`/tmp` cannot be made: {error}"))?;
         builder.preopened_dir(handle_path(&tmp), "/tmp", FsPerms::ReadWrite)?;
-        let account = self.places.accounts.of(id, &data)?;
         let Manifest { data: data_limit, tmp: tmp_limit, .. } = &self.bundle.manifest;
         let data = self.quoted("/data", data, account, self.places.data_quota.lowered(*data_limit));
         let tmp = self.quoted("/tmp", tmp, self.scratch.account.clone(), self.places.tmp_quota.lowered(*tmp_limit));
@@ -150,19 +151,6 @@ fn open_grant(grant: &DirectoryGrant) -> Result<(DirectoryGrant, Dir), String> {
         format!("the folder granted as `{}`, {}, cannot be opened: {error}", grant.name, grant.path.display())
     })?;
     Ok((grant.clone(), folder))
-}
-
-fn open_or_create(parent: &Dir, name: &str) -> io::Result<Dir> {
-    match parent.open_dir(name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match parent.create_dir(name) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-            parent.open_dir(name)
-        }
-        opened => opened,
-    }
 }
 
 fn handle_path(folder: &Dir) -> PathBuf {

@@ -20,6 +20,7 @@ use std::{
     fs::File,
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use cap_std::fs::{Dir, MetadataExt};
@@ -80,16 +81,36 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    /// The account of a bundle's folder. A folder that was made anew has a new one.
-    pub(super) fn of(&self, bundle: &BundleId, folder: &Dir) -> io::Result<Arc<Account>> {
+    /// A bundle's folder below `data`, made if it is not there, and its account. A folder that was made anew has a new one.
+    pub(super) fn open(&self, data: &Dir, bundle: &BundleId, now: Duration) -> io::Result<(Dir, Arc<Account>)> {
+        // Held meanwhile, so that nobody takes the account of a folder of the same inode that is gone.
+        let mut accounts = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let (folder, is_new) = open_or_create(data, bundle.as_str())?;
         let metadata = folder.dir_metadata()?;
         let id = FileId { device: metadata.dev(), inode: metadata.ino() };
-        let mut accounts = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_new {
+            accounts.insert(bundle.clone(), (id, Arc::new(Account::of_empty(now))));
+        }
         let (of, account) = accounts.entry(bundle.clone()).or_insert_with(|| (id, Arc::default()));
         if *of != id {
             (*of, *account) = (id, Arc::default());
         }
-        Ok(account.clone())
+        Ok((folder, account.clone()))
+    }
+}
+
+/// A folder, and whether it was made for this.
+fn open_or_create(parent: &Dir, name: &str) -> io::Result<(Dir, bool)> {
+    match parent.open_dir(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = match parent.create_dir(name) {
+                Ok(()) => true,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+                Err(error) => return Err(error),
+            };
+            Ok((parent.open_dir(name)?, made))
+        }
+        opened => Ok((opened?, false)),
     }
 }
 
