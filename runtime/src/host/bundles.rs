@@ -8,7 +8,7 @@ use super::{
     BundleDetail, BundleView, Granted, Host, HostError, Switched, Uninstalled,
     install::version_of,
     kept_grants,
-    settle::{Settle, Standing, not_installed},
+    settle::{Settle, Standing, not_installed, off_the_host},
 };
 use crate::{
     bundle::{self, Bundle, GrantOffer, TrustedKey},
@@ -34,10 +34,7 @@ impl Host {
             self.forget_unused(&previous.digest).await;
         }
         if !keep_data {
-            let (state, id) = (self.inner.state.clone(), bundle.clone());
-            // A guest may have left a tree that takes a while to remove.
-            let dropping = tokio::task::spawn_blocking(move || state.drop_data(&id));
-            dropping.await.map_err(|_| HostError::Stopping)?.map_err(|error| {
+            self.drop_data(bundle).await.map_err(|error| {
                 HostError::Store(format!(
                     "bundle {bundle} is uninstalled, but its data could not be removed: {error}; the next start tries again"
                 ))
@@ -110,9 +107,9 @@ impl Host {
         let installed = self.installed().await?;
         let asks = installed.get(id).map(|bundle| super::asked(bundle)).unwrap_or_default();
         let (state, of) = (self.inner.state.clone(), id.clone());
-        let measured = tokio::task::spawn_blocking(move || state.data_bytes(&of)).await;
+        let measured = off_the_host(move || state.data_bytes(&of)).await;
         // What a guest is just removing, or made unreadable, cannot be counted.
-        let data_bytes = measured.map(|bytes| bytes.unwrap_or_default()).unwrap_or_default();
+        let data_bytes = measured.flatten().unwrap_or_default();
         Ok(BundleDetail { view, asks, data_bytes })
     }
 
@@ -200,7 +197,7 @@ impl Host {
             return Err(not_installed(bundle));
         }
         self.inner.mailbox.call(|reply| Event::DropKeptData { bundle: bundle.clone(), reply }).await?;
-        self.inner.state.drop_data(bundle).map_err(|error| {
+        self.drop_data(bundle).await.map_err(|error| {
             HostError::Store(format!(
                 "the data kept of {bundle} could not be removed: {error}; the next start tries again"
             ))

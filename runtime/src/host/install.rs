@@ -7,7 +7,7 @@ use super::{
     Host, HostError, Installation, Installed,
     bundles::{grants_changed, signer_named},
     kept_grants,
-    settle::{Settle, Standing},
+    settle::{Settle, Standing, off_the_host},
     trust::signed_before,
 };
 use crate::{
@@ -24,7 +24,8 @@ impl Host {
         let Installation { source, grants: offered, allow_downgrade, allow_other_signer, must_be_installed } =
             installation;
         let _one_at_a_time = self.inner.installing.lock().await;
-        let offer = bundle::read(source)?;
+        let source = source.clone();
+        let offer = Arc::new(off_the_host(move || bundle::read(&source)).await.map_err(|_| HostError::Stopping)??);
         let id = offer.manifest.id.clone();
         let old = self.standing(&id).await?;
         if *must_be_installed && old.is_none() {
@@ -65,7 +66,9 @@ impl Host {
         let restored = restore_version(bundle, &previous)?;
         check_names(&restored.manifest, &self.installed().await?)?;
         let digest = &restored.digest;
-        let component = self.inner.state.component(digest).map_err(|error| keep_error(bundle, &error))?;
+        let (state, wanted) = (self.inner.state.clone(), digest.clone());
+        let component = off_the_host(move || state.component(&wanted)).await.flatten();
+        let component = component.map_err(|error| keep_error(bundle, &error))?;
         let Some(component) = component else {
             return Err(HostError::Store(format!(
                 "bundle {bundle}: the component of version {} is gone; install that version anew",
@@ -108,13 +111,14 @@ impl Host {
         &self,
         old: Option<&Standing>,
         follows: Option<Follows>,
-        offer: &Offer,
+        offer: &Arc<Offer>,
         grants: Grants,
         verdict: Verdict,
     ) -> Result<Installed, HostError> {
-        let Offer { manifest, manifest_text, component, digest, signature: _ } = offer;
+        let Offer { manifest, manifest_text, component, digest, signature: _ } = &**offer;
         self.examine(manifest, digest, component).await?;
-        let kept = self.inner.state.keep_component(digest, component);
+        let kept = offer.clone();
+        let kept = self.change_files(move |state| state.keep_component(&kept.digest, &kept.component)).await;
         kept.map_err(|error| keep_error(&manifest.id, &error))?;
         let current = VersionRow {
             digest: digest.clone(),

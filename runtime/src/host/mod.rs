@@ -174,6 +174,8 @@ struct Inner {
     policy: Policy,
     /// One bundle is installed or uninstalled at a time.
     installing: Mutex<()>,
+    /// Held while files of the state folder are changed, to their end: who asked for it may have gone away.
+    changing_files: Arc<Mutex<()>>,
 }
 
 impl Host {
@@ -214,6 +216,7 @@ impl Host {
             clock,
             policy,
             installing: Mutex::new(()),
+            changing_files: Arc::default(),
         };
         let host = Host { inner: Arc::new(inner) };
         Ok(host)

@@ -1,7 +1,7 @@
 //! How a bundle's change is settled: its `activate` is rehearsed, then row and requests change in one commit, then what no
 //! row names goes from the disk. Killed at any step, the state is the old or the new.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use super::{Host, HostError};
 use crate::{
@@ -102,7 +102,8 @@ impl Host {
         if rows.iter().flat_map(digests).any(|used| used == digest) || running.contains(digest) {
             return;
         }
-        if let Err(error) = self.inner.state.forget_component(digest) {
+        let named = digest.to_owned();
+        if let Err(error) = self.change_files(move |state| state.forget_component(&named)).await {
             tracing::warn!(%digest, %error, "component-not-removed");
         }
     }
@@ -110,10 +111,35 @@ impl Host {
     /// Removes what an `activate` wrote whose bundle was not installed after all.
     pub(super) async fn drop_data_unless_kept(&self, bundle: &BundleId) {
         let unkept = self.kept_data(bundle).await.is_ok_and(|kept| kept.is_none());
-        if unkept && let Err(error) = self.inner.state.drop_data(bundle) {
+        if unkept && let Err(error) = self.drop_data(bundle).await {
             tracing::warn!(%bundle, %error, "data-not-removed");
         }
     }
+
+    /// Removes a bundle's data. A guest may have left a tree that takes a while.
+    pub(super) async fn drop_data(&self, bundle: &BundleId) -> io::Result<()> {
+        let bundle = bundle.clone();
+        self.change_files(move |state| state.drop_data(&bundle)).await
+    }
+
+    /// Changes files of the state folder where a thread may block, one change after the other.
+    pub(super) async fn change_files(
+        &self,
+        change: impl FnOnce(&StateFolder) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let (state, alone) = (self.inner.state.clone(), self.inner.changing_files.clone().lock_owned().await);
+        off_the_host(move || {
+            let _alone = alone;
+            change(&state)
+        })
+        .await?
+    }
+}
+
+/// Does what may take a while where a thread may block, so that everybody else is answered meanwhile. Errors: the host is
+/// stopping.
+pub(super) async fn off_the_host<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(act).await.map_err(|_| io::Error::other("the host is stopping"))
 }
 
 pub(super) fn not_installed(id: &BundleId) -> HostError {

@@ -1,6 +1,9 @@
 //! Whom the operator trusts to sign bundles, and what an installation makes of a signature.
 
-use super::{Host, HostError, settle::Standing};
+use super::{
+    Host, HostError,
+    settle::{Standing, off_the_host},
+};
 use crate::{
     bundle::{self, Follows, Grants, Inspection, Offer, PublicKey, SignaturePolicy, Trust, TrustedKey, Verdict},
     rules::BundleId,
@@ -47,7 +50,7 @@ impl Host {
         let signer = signed_by(id, &row.current)?;
         let state = self.inner.state.clone();
         // A large component takes a while to read.
-        let inspecting = tokio::task::spawn_blocking(move || {
+        let inspecting = off_the_host(move || {
             let lost = |error| HostError::Store(format!("the component of {} cannot be read: {error}", bundle.id()));
             let component = state.component(&bundle.digest).map_err(lost)?.ok_or_else(|| {
                 HostError::Store(format!("the component of {} is gone; install it again", bundle.id()))
