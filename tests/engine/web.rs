@@ -367,6 +367,28 @@ fn configuration_and_secrets_are_the_whole_environment_and_secrets_stay_out_of_t
 }
 
 #[test]
+fn a_secret_stays_out_of_messages_and_of_a_log_that_is_written_in_pieces() {
+    let mut web = Web::new(&[]);
+    web.secret("upload-token", "hush-hush", None);
+    let told = End::Returned(Err("it was UPLOAD_TOKEN=[secret]".to_owned()));
+    assert_eq!(web.run("tells-its-environment", "it was "), told);
+    assert_eq!(web.log(), "UPLOAD_TOKEN=[secret]");
+
+    // What is cut off in the middle of a secret does not show its beginning.
+    let limit = EngineSettings::default().failure_limit;
+    let End::Returned(Err(message)) = web.run("tells-its-environment", &"x".repeat(limit - 20)) else {
+        panic!("it fails")
+    };
+    assert!(message.len() <= limit && message.ends_with("TOKEN=[se …"), "{}", &message[limit - 30..]);
+
+    // A log ends with what might have become a secret and did not.
+    web.house.given.secrets.clear();
+    web.secret("upload-token", "TOKEN=TOKEN=", None);
+    web.run("tells-its-environment", "");
+    assert_eq!(web.log(), "UPLOAD_[secret]TOKEN=");
+}
+
+#[test]
 fn certificates_of_authorities_this_system_does_not_know_are_refused() {
     let server = Server::https(Certificate::Good);
     let origin = format!("https://127.0.0.1:{}", server.port);

@@ -1,7 +1,7 @@
 //! What a bundle was given by name: configuration and secrets as environment variables, and the secrets that are bound to a
 //! header, which its guests never see. Secrets are read anew for each call, and kept nowhere else.
 
-use std::{fmt, fs::File, io::Read, path::Path, sync::Arc};
+use std::{borrow::Cow, cmp::Reverse, fmt, fs::File, io::Read, mem, path::Path, sync::Arc};
 
 use hyper::header::{HeaderName, HeaderValue};
 use rustix::fs::{Mode, OFlags, open};
@@ -28,7 +28,8 @@ pub(super) struct Given {
     pub(super) secrets: Secrets,
 }
 
-/// The secrets that a guest's environment holds. Their values are in no message and no `Debug`.
+/// The secrets that a guest's environment holds, as far as they are long enough to be found in its words. Their values are in no
+/// message and no `Debug`.
 #[derive(Clone, Default)]
 pub(super) struct Secrets(Arc<[Box<[u8]>]>);
 
@@ -59,50 +60,68 @@ impl Given {
                 }
             }
         }
-        given.secrets = Secrets(visible.into());
+        given.secrets = Secrets::new(visible);
         Ok(given)
     }
 }
 
 impl Secrets {
-    /// A message, with `[secret]` for each secret that stands whole in it.
-    pub(super) fn redact_text(&self, text: String) -> String {
-        match self.redact(text.as_bytes()) {
-            Some(redacted) => String::from_utf8_lossy(&redacted).into_owned(),
-            None => text,
-        }
+    fn new(mut values: Vec<Box<[u8]>>) -> Secrets {
+        values.retain(|value| value.len() >= REDACTED_FROM);
+        // One may begin as another does: the longer is looked for first.
+        values.sort_by_key(|value| Reverse(value.len()));
+        Secrets(values.into())
     }
 
-    /// `bytes`, with `[secret]` for each secret that stands whole in them.
-    pub(super) fn redact(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let mut redacted: Option<Vec<u8>> = None;
-        for secret in self.0.iter().filter(|secret| secret.len() >= REDACTED_FROM) {
-            let text = redacted.as_deref().unwrap_or(bytes);
-            if let Some(without) = replace(text, secret) {
-                redacted = Some(without);
+    /// A whole message, with `[secret]` for each secret that stands in it.
+    pub(super) fn redact_text(&self, text: String) -> String {
+        if self.0.is_empty() {
+            return text;
+        }
+        let (shown, _) = self.scan(text.as_bytes(), true);
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    /// The next piece of a stream, as far as it can be shown, with `[secret]` for each secret. What may be the beginning of one
+    /// is held back, and is always shorter than the longest secret.
+    pub(super) fn redact_next<'t>(&self, held: &mut Vec<u8>, piece: &'t [u8]) -> Cow<'t, [u8]> {
+        if self.0.is_empty() && held.is_empty() {
+            return Cow::Borrowed(piece);
+        }
+        held.extend_from_slice(piece);
+        let (shown, seen) = self.scan(held, false);
+        held.drain(..seen);
+        Cow::Owned(shown)
+    }
+
+    /// What was held back of a stream that is over.
+    pub(super) fn redact_rest(&self, held: &mut Vec<u8>) -> Vec<u8> {
+        self.scan(&mem::take(held), true).0
+    }
+
+    /// `text` without secrets, as far as it was looked at: unless it `is_whole`, up to where a secret may begin that goes on
+    /// behind its end.
+    fn scan(&self, text: &[u8], is_whole: bool) -> (Vec<u8>, usize) {
+        let mut shown = Vec::with_capacity(text.len());
+        let mut at = 0;
+        while at < text.len() {
+            let rest = &text[at..];
+            if !is_whole && self.0.iter().any(|secret| secret.len() > rest.len() && secret.starts_with(rest)) {
+                break;
+            }
+            match self.0.iter().find(|secret| rest.starts_with(secret)) {
+                Some(secret) => {
+                    shown.extend_from_slice(REDACTED);
+                    at += secret.len();
+                }
+                None => {
+                    shown.push(rest[0]);
+                    at += 1;
+                }
             }
         }
-        redacted
+        (shown, at)
     }
-}
-
-/// None if it does not stand there.
-fn replace(text: &[u8], secret: &[u8]) -> Option<Vec<u8>> {
-    let mut places = Vec::new();
-    let mut from = 0;
-    while let Some(place) = text.get(from..)?.windows(secret.len()).position(|window| window == secret) {
-        places.push(from + place);
-        from += place + secret.len();
-    }
-    let mut without = Vec::with_capacity(text.len());
-    let mut from = 0;
-    for place in &places {
-        without.extend_from_slice(&text[from..*place]);
-        without.extend_from_slice(REDACTED);
-        from = place + secret.len();
-    }
-    without.extend_from_slice(&text[from..]);
-    (!places.is_empty()).then_some(without)
 }
 
 impl fmt::Debug for Secrets {
@@ -240,17 +259,40 @@ mod tests {
         assert!(message.contains("the system credential `token`") && message.contains("CREDENTIALS_DIRECTORY"));
     }
 
+    fn secrets(values: &[&str]) -> Secrets {
+        Secrets::new(values.iter().map(|value| value.as_bytes().into()).collect())
+    }
+
     #[test]
     fn what_stands_whole_in_a_text_is_taken_out_of_it() {
-        let secrets = Secrets(vec![b"hush-hush".as_slice().into(), b"short".as_slice().into()].into());
+        let secrets = secrets(&["hush-hush", "short", "hush-hush-hush"]);
         let cases = [
-            ("token=hush-hush, again hush-hush", Some("token=[secret], again [secret]")),
-            ("hush-hus", None),
-            ("a short word", None),
-            ("", None),
+            ("token=hush-hush, again hush-hush", "token=[secret], again [secret]"),
+            ("hush-hush-hush", "[secret]"),
+            ("hush-hush-hus", "[secret]-hus"),
+            ("hush-hus", "hush-hus"),
+            ("a short word", "a short word"),
+            ("", ""),
         ];
         for (text, expected) in cases {
-            assert_eq!(secrets.redact(text.as_bytes()), expected.map(|text| text.as_bytes().to_vec()), "{text}");
+            assert_eq!(secrets.redact_text(text.to_owned()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_however_a_stream_is_cut_and_little_is_held_back() {
+        let secrets = secrets(&["hush-hush", "hush-hush-hush"]);
+        let whole = "a hush-hush b hush-hush-hush hush-hus hush-hush-hush-hush h";
+        let expected = "a [secret] b [secret] hush-hus [secret]-hush h";
+        for length in 1..=whole.len() {
+            let (mut held, mut shown) = (Vec::new(), Vec::new());
+            for piece in whole.as_bytes().chunks(length) {
+                shown.extend_from_slice(&secrets.redact_next(&mut held, piece));
+                assert!(held.len() < "hush-hush-hush".len());
+            }
+            assert_eq!(held, b"h", "what cannot be a secret is not held back");
+            shown.extend(secrets.redact_rest(&mut held));
+            assert_eq!(String::from_utf8(shown).unwrap(), expected, "in pieces of {length}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     io::{self, Write},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -32,8 +32,17 @@ pub(super) struct Log {
 struct Shared {
     place: Place,
     limit: u64,
-    state: Mutex<State>,
+    written: Mutex<Written>,
 }
+
+struct Written {
+    state: State,
+    /// What may be the beginning of a secret, until what comes next decides.
+    held: Vec<u8>,
+}
+
+/// Writes what a log holds back when the call is over, however it ends.
+pub(super) struct LogEnd(Log);
 
 enum Place {
     File { folder: Arc<Dir>, name: String },
@@ -63,13 +72,14 @@ impl Log {
     }
 
     fn new(place: Place, limit: u64) -> Log {
-        let shared = Shared { place, limit, state: Mutex::new(State::Untouched) };
+        let shared =
+            Shared { place, limit, written: Mutex::new(Written { state: State::Untouched, held: Vec::new() }) };
         Log { shared: Arc::new(shared), secrets: Secrets::default() }
     }
 
     /// What was kept in memory.
     pub(super) fn kept(&self) -> String {
-        match &*self.shared.state.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &self.shared.written().state {
             State::Kept(bytes) => String::from_utf8_lossy(bytes).trim().to_owned(),
             State::Untouched | State::Open { .. } | State::Closed => String::new(),
         }
@@ -80,22 +90,53 @@ impl Log {
         Log { secrets, ..self }
     }
 
+    /// Writes what is held back when it is dropped.
+    pub(super) fn end(&self) -> LogEnd {
+        LogEnd(self.clone())
+    }
+
     /// A line of the host's own among the guest's.
     pub(super) fn note(&self, text: &str) {
         self.write(format!("[{text}]\n").as_bytes());
     }
 
     fn write(&self, bytes: &[u8]) {
-        let redacted = self.secrets.redact(bytes);
-        let bytes = redacted.as_deref().unwrap_or(bytes);
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::Untouched) && !bytes.is_empty() {
-            *state = self.shared.open();
+        let mut written = self.shared.written();
+        let Written { state, held } = &mut *written;
+        if matches!(state, State::Closed) {
+            return;
         }
-        let next = match &mut *state {
-            State::Open { file, left } => self.shared.append(file, left, bytes),
+        let shown = self.secrets.redact_next(held, bytes);
+        self.shared.put(state, &shown);
+    }
+}
+
+impl Drop for LogEnd {
+    fn drop(&mut self) {
+        let LogEnd(log) = self;
+        let mut written = log.shared.written();
+        let Written { state, held } = &mut *written;
+        let rest = log.secrets.redact_rest(held);
+        log.shared.put(state, &rest);
+    }
+}
+
+impl Shared {
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, state: &mut State, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if matches!(state, State::Untouched) {
+            *state = self.open();
+        }
+        let next = match state {
+            State::Open { file, left } => self.append(file, left, bytes),
             State::Kept(kept) => {
-                let room = usize::try_from(self.shared.limit).unwrap_or(usize::MAX).saturating_sub(kept.len());
+                let room = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_sub(kept.len());
                 kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 None
             }
@@ -105,9 +146,7 @@ impl Log {
             *state = next;
         }
     }
-}
 
-impl Shared {
     fn open(&self) -> State {
         let Place::File { folder, name } = &self.place else { return State::Kept(Vec::new()) };
         match folder.open_with(name, OpenOptions::new().write(true).create(true).truncate(true)) {

@@ -332,12 +332,15 @@ async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
         services: services.clone(),
     });
     let secrets = means.given.secrets.clone();
+    let log = log.without(secrets.clone());
+    let _log_end = log.end();
     let guest = works.guest(role, log, Some(means), watch, &allowance);
     let answer = call::launch(&works.settings, &component, guest, identifier.to_string(), input).await;
+    // Before a message is cut to its length: what is left of a secret would not be found.
+    let answer = answer.map(|returned| returned.map_err(|message| secrets.redact_text(message)));
     let end = match call::end(&works.settings, &allowance, &watch.tally, answer) {
-        End::Returned(Err(message)) => End::Returned(Err(secrets.redact_text(message))),
         End::Trapped(message) => End::Trapped(secrets.redact_text(message)),
-        end @ (End::Returned(Ok(_)) | End::NotStarted(_) | End::OutOfFuel | End::Stopped) => end,
+        end @ (End::Returned(_) | End::NotStarted(_) | End::OutOfFuel | End::Stopped) => end,
     };
     if end == End::OutOfFuel && watch.tally.tell_fuel_spent() {
         services.fuel_spent(task);

@@ -25,6 +25,11 @@ mod bundle {
         crate::possessions::print_environment(task)
     }
 
+    #[handler("test.web.tells-its-environment")]
+    fn tells_its_environment(task: &Task) -> Result<(), String> {
+        crate::possessions::tell_environment(task.input())
+    }
+
     #[handler("test.web.opens-sockets")]
     fn opens_sockets(task: &Task) -> impl Output {
         crate::possessions::open_sockets(task.input())

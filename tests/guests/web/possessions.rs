@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::{Write, stdout},
     net::{TcpStream, ToSocketAddrs, UdpSocket},
 };
 
@@ -16,6 +17,17 @@ pub(crate) fn print_environment(_: &Task) -> String {
     let all = variables.join("\n");
     println!("{all}");
     all
+}
+
+/// Prints its environment in pieces of three bytes, and fails with all of it behind its input.
+#[allow(clippy::disallowed_methods, reason = "a guest's environment is what it was given")]
+pub(crate) fn tell_environment(input: &[u8]) -> Result<(), String> {
+    let all: String = env::vars().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut out = stdout();
+    for piece in all.as_bytes().chunks(3) {
+        out.write_all(piece).and_then(|()| out.flush()).map_err(|error| error.to_string())?;
+    }
+    Err(format!("{}{all}", String::from_utf8_lossy(input)))
 }
 
 /// Tries to speak past HTTP to the address of its input, and tells what came of each try.
