@@ -84,7 +84,7 @@ fn a_bundle_goes_from_folder_to_file_to_host() {
         assert_eq!(installed["signature"], json!({"state": "signed", "name": "ada", "key": signed["key"]}));
         let of_id = place.ask_one(&["inspect", "com.example.hello"]);
         assert_eq!(of_id["signature"]["verdict"], format!("signed by ada (key {})", signed["key"].as_str().unwrap()));
-        assert_eq!(of_id["installed"], json!({"grants": [], "missing": []}));
+        assert_eq!(of_id["installed"], json!({"version": "0.1.0", "grants": [], "missing": []}));
         for same in ["digest", "imports", "producers", "identifiers", "size_bytes", "world"] {
             assert_eq!(of_id[same], of_file[same], "{same}");
         }
@@ -440,5 +440,34 @@ fn kept_data_goes_to_its_signer_unless_the_operator_says_otherwise() {
         // What is dropped is nobody's.
         place.ask_one(&["uninstall", "com.example.hello"]);
         place.ask_one(&["install", text(&adas)]);
+    }
+}
+
+#[test]
+fn inspecting_a_file_says_what_the_installed_bundle_of_its_id_was_given_of_its_asks() {
+    let place = Place::new();
+    let asking = |name: &str, version: &str, config: &str| {
+        place.copy_of_bundle("hello", name, |manifest| {
+            format!("{}\n[capabilities]\nconfig = {config}\n", manifest.replace("0.1.0", version))
+        })
+    };
+    let (one, two) = (asking("one", "0.1.0", "[\"name\"]"), asking("two", "0.2.0", "[\"name\", \"place\"]"));
+    let told = || place.run(&["inspect", text(&two)]).text().to_owned();
+    assert!(told().contains("granted       nothing yet: no bundle of this id is installed\n"), "{}", told());
+    assert!(!place.state().exists(), "no state folder is made for it");
+    place.ask_one(&["install", text(&one), "--set", "name=Ada"]);
+    for hosted in [false, true] {
+        let host = hosted.then(|| place.serve_at_ease(&[]));
+        let inspected = place.ask_one(&["inspect", text(&two)]);
+        let name = json!({"kind": "config", "name": "name", "value": "Ada"});
+        let installed = json!({"version": "0.1.0", "grants": [name], "missing": ["--set place=VALUE"]});
+        assert_eq!(inspected["installed"], installed);
+        assert!(told().contains("installed     version 0.1.0, with the grants below\n"), "{}", told());
+        assert!(told().contains("missing       nothing was given: --set place=VALUE\n"), "{}", told());
+        assert!(told().contains("installable   yes"), "{}", told());
+        if let Some(host) = host {
+            host.signal(Signal::TERM);
+            assert_eq!(host.end().code, Some(0));
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{human, output::Output};
+use super::{arguments::Given, human, output::Output};
 use crate::{
     api::{
         Client,
-        wire::{self, Inspection},
+        wire::{self, Inspection, Text},
     },
+    daemon,
     rules::BundleId,
 };
 
@@ -21,18 +22,45 @@ pub(super) fn meant(what: &Path) -> Option<BundleId> {
 
 pub(super) async fn installed(client: &Client, out: &mut Output, bundle: &BundleId) -> anyhow::Result<()> {
     let inspection: Inspection = client.get(&format!("/v1/bundles/{bundle}/inspection")).await?;
-    show(out, &inspection)
+    show(out, &inspection, lines(&inspection, None))
 }
 
-pub(super) fn show(out: &mut Output, inspection: &Inspection) -> anyhow::Result<()> {
+/// Tells of a file or folder, and of what a bundle of its id was given where one is installed.
+pub(super) async fn offered(given: &Given, out: &mut Output, source: &Path) -> anyhow::Result<()> {
+    let state = given.state_folder()?;
+    let mut inspection = daemon::inspect(source, &state)?;
+    let mut nothing = "nothing yet: no bundle of this id is installed".to_owned();
+    // No state folder is made for a look at a file.
+    if let Some(Text(bundle)) = inspection.bundle.clone()
+        && state.exists()
+    {
+        match standing(&state, &bundle).await {
+            Ok(Some(installed)) => inspection.beside(installed),
+            Ok(None) => {}
+            // All else is known without a host.
+            Err(error) => nothing = format!("unknown: {}", super::whole(&error)),
+        }
+    }
+    show(out, &inspection, lines(&inspection, Some(&nothing)))
+}
+
+async fn standing(state: &Path, bundle: &BundleId) -> anyhow::Result<Option<wire::Bundle>> {
+    let reached = daemon::reach(state).await?;
+    let bundles = reached.client.get::<Vec<wire::Bundle>>("/v1/bundles").await;
+    reached.leave().await;
+    Ok(bundles?.into_iter().find(|installed| installed.bundle.0 == *bundle))
+}
+
+fn show(out: &mut Output, inspection: &Inspection, lines: Vec<String>) -> anyhow::Result<()> {
     if out.json {
         return out.object(inspection);
     }
-    lines(inspection).iter().try_for_each(|line| out.line(line))
+    lines.iter().try_for_each(|line| out.line(line))
 }
 
-/// What people read: a word and what is known under it, line by line.
-fn lines(inspection: &Inspection) -> Vec<String> {
+/// What people read: a word and what is known under it, line by line. Of what is offered, `nothing` says why nothing is said of
+/// what it is given.
+fn lines(inspection: &Inspection, nothing: Option<&str>) -> Vec<String> {
     let Inspection {
         bundle,
         version,
@@ -61,15 +89,19 @@ fn lines(inspection: &Inspection) -> Vec<String> {
     lines.add_all("identifiers", identifiers.iter().cloned());
     lines.add_all("memory", memory_bytes.map(|bytes| format!("at most {}", human::size(bytes))));
     lines.add_all("asks", asks.iter().map(ask));
-    if let Some(wire::InstalledState { grants, missing }) = installed {
+    let is_offered = nothing.is_some();
+    if let Some(wire::InstalledState { version, grants, missing }) = installed {
+        lines.add_all("installed", is_offered.then(|| format!("version {version}, with the grants below")));
         lines.add_all("granted", grants.iter().map(human::grant));
         lines.add_all("missing", missing.iter().map(|option| format!("nothing was given: {option}")));
+    } else if !asks.is_empty() {
+        lines.add_all("granted", nothing.map(str::to_owned));
     }
     lines.add_all("imports", by_meaning(imports));
     lines.add_all("made with", producers.iter().map(producer));
     if !problems.is_empty() {
         lines.add_all("installable", problems.iter().map(|problem| format!("no: {problem}")));
-    } else if installed.is_none() {
+    } else if is_offered {
         lines.add("installable", "yes, as far as can be seen without running it".to_owned());
     }
     lines.0

@@ -67,6 +67,10 @@ fn run(given: Given, command: Command) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match command {
             Command::Serve(command) => serve::serve(&given, command).await,
+            Command::Inspect(command) if inspect::meant(&command.what).is_none() => {
+                inspect::offered(&given, &mut Output::new(&given, false), &command.what).await?;
+                Ok(ExitCode::SUCCESS)
+            }
             command => {
                 if let Some(command) = alone(&given, command)? {
                     ask(&given, command).await?;
@@ -86,9 +90,6 @@ fn alone(given: &Given, command: Command) -> anyhow::Result<Option<Command>> {
         Command::Verify(command) => files::verify(given, out, command)?,
         Command::New(command) => new::new(given, command)?,
         Command::Keys(Keys { command: KeysCommand::New(command) }) => keys::new(out, command)?,
-        Command::Inspect(command) if inspect::meant(&command.what).is_none() => {
-            inspect::show(out, &daemon::inspect(&command.what, &given.state_folder()?)?)?;
-        }
         command => return Ok(Some(command)),
     }
     Ok(None)

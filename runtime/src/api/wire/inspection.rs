@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Grant, Text, bundles::list_grants};
+use super::{Bundle, Grant, Text, bundles::list_grants};
 use crate::{
     host,
     rules::{BundleId, Pattern},
@@ -28,7 +28,7 @@ pub struct Inspection {
     pub signature: Signature,
     /// Why it cannot be installed; empty when nothing stands against it that can be seen without running it.
     pub problems: Vec<String>,
-    /// Null for what was inspected as a file or folder.
+    /// What the installed bundle of its id was given of what this one asks for; null where none is installed.
     pub installed: Option<InstalledState>,
 }
 
@@ -75,9 +75,38 @@ pub struct Signature {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstalledState {
+    /// The version that is installed.
+    pub version: String,
     pub grants: Vec<Grant>,
     /// What is asked for and not given, as the options that give it.
     pub missing: Vec<String>,
+}
+
+impl Inspection {
+    /// Says what an installed bundle of the same id was given of what this one asks for.
+    pub fn beside(&mut self, installed: Bundle) {
+        let (met, unmet): (Vec<&Ask>, Vec<&Ask>) =
+            self.asks.iter().partition(|ask| installed.grants.iter().any(|grant| ask.is_met_by(grant)));
+        let missing = unmet.into_iter().map(|ask| ask.option.clone()).collect();
+        let grants = installed.grants.iter().filter(|grant| met.iter().any(|ask| ask.is_met_by(grant)));
+        let grants = grants.cloned().collect();
+        self.installed = Some(InstalledState { version: installed.version, grants, missing });
+    }
+}
+
+impl Ask {
+    /// Whether this is what was asked for, and given: a folder that was given to be read and is to be written is not.
+    fn is_met_by(&self, grant: &Grant) -> bool {
+        let Ask { kind, name, access, option: _ } = self;
+        match grant {
+            Grant::Directory { name: given, access: to, path: _ } => {
+                kind == "directory" && name == given && access.as_ref() == Some(to)
+            }
+            Grant::Http { origin, private: _ } => kind == "http" && name == origin,
+            Grant::Config { name: given, value: _ } => kind == "config" && name == given,
+            Grant::Secret { name: given, source: _, header: _ } => kind == "secret" && name == given,
+        }
+    }
 }
 
 impl From<host::Inspection> for Inspection {
@@ -106,7 +135,8 @@ impl From<host::Inspection> for Inspection {
 impl From<host::InstalledInspection> for Inspection {
     fn from(installed: host::InstalledInspection) -> Inspection {
         let host::InstalledInspection { inspection, grants, missing } = installed;
-        let installed = Some(InstalledState { grants: list_grants(grants), missing });
+        let version = inspection.manifest.as_ref().map(|manifest| manifest.version.clone()).unwrap_or_default();
+        let installed = Some(InstalledState { version, grants: list_grants(grants), missing });
         Inspection { installed, ..Inspection::from(inspection) }
     }
 }
