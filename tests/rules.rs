@@ -128,9 +128,30 @@ fn admission_says_who_may_submit_what() {
     }
 }
 
-fn conditions(network: bool, external_power: bool, idle: bool) -> Conditions {
-    let reading = |holds| Reading { holds, source: "stated".to_owned(), since: now().wall, read_at: now().wall };
-    Conditions { network: reading(network), external_power: reading(external_power), idle: reading(idle) }
+fn all_but(lacking: &[Condition]) -> Conditions {
+    let at = now().wall;
+    Conditions::new(|condition| Reading {
+        holds: !lacking.contains(&condition),
+        source: "stated".to_owned(),
+        since: at,
+        read_at: at,
+    })
+}
+
+#[test]
+fn every_condition_has_its_own_reading_and_its_own_code() {
+    let mut codes = BTreeMap::new();
+    for lacking in Condition::ALL {
+        let conditions = all_but(&[*lacking]);
+        for (condition, reading) in conditions.iter() {
+            assert_eq!(reading.holds, condition != *lacking, "{condition} without {lacking}");
+            assert_eq!(conditions.reading(condition), reading);
+        }
+        let Reading { since, source, .. } = conditions.reading(*lacking).clone();
+        let reason = Reason::Lacks { condition: *lacking, since, source };
+        codes.insert(reason.code(), reason.to_string());
+    }
+    assert_eq!(codes.len(), Condition::ALL.len(), "{codes:?}");
 }
 
 fn lane(kind: &Kind) -> Lane {
@@ -139,8 +160,8 @@ fn lane(kind: &Kind) -> Lane {
 
 #[test]
 fn the_predicate_names_every_reason_and_none_when_eligible() {
-    let all = conditions(true, true, true);
-    let none = conditions(false, false, false);
+    let all = all_but(&[]);
+    let none = all_but(Condition::ALL);
     let needy = Kind::Processing(Needs { network: true, external_power: true });
     let later = Some(now().wall + Duration::from_secs(60));
     let unmet = [id("com.x.b")];
@@ -253,9 +274,9 @@ fn later(seconds: u64) -> Now {
 
 #[test]
 fn a_task_expires_for_one_reason_at_one_time() {
-    let all = conditions(true, true, true);
-    let in_use = conditions(true, true, false);
-    let offline = conditions(false, true, true);
+    let all = all_but(&[]);
+    let in_use = all_but(&[Condition::Idle]);
+    let offline = all_but(&[Condition::Network]);
     let plain = Kind::Processing(Needs::default());
     let online = Kind::Processing(Needs { network: true, external_power: false });
     use ExpirationReason::{ConditionsLost, FuelLimit, TimeLimit};
@@ -314,8 +335,8 @@ fn an_end_means_an_outcome() {
 
 #[test]
 fn slots_are_shared_and_short_work_goes_first() {
-    let all = conditions(true, true, true);
-    let in_use = conditions(true, true, false);
+    let all = all_but(&[]);
+    let in_use = all_but(&[Condition::Idle]);
     let lane = |bundle: &str, kind| Lane { kind, bundle: bundle_id(bundle), needs: Needs::default() };
     let long = lane("com.a", KindName::Processing);
     let short_a = lane("com.a", KindName::AppRefresh);

@@ -1,9 +1,9 @@
-//! What the machine is like: network, external power, idle. It looks when asked; when to look is the scheduler's business.
+//! What the machine is like: one reading of each condition. It looks when asked; when to look is the scheduler's business.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    rules::{Condition, Conditions, Now, Reading},
+    rules::{Condition, Conditions, EachCondition, Now, Reading},
     spelling,
 };
 
@@ -21,12 +21,7 @@ pub trait Probe: Send {
 }
 
 /// What a probe saw at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sample {
-    pub network: Sight,
-    pub external_power: Sight,
-    pub idle: Sight,
-}
+pub type Sample = EachCondition<Sight>;
 
 /// One condition as a probe saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,18 +41,24 @@ pub struct Observer {
 impl Observer {
     /// Looks once.
     pub fn new(mut probe: Box<dyn Probe>, now: Now) -> Observer {
-        let Sample { network, external_power, idle } = probe.look(now);
-        let first = |Sight { holds, source }| Reading { holds, source, since: now.wall, read_at: now.wall };
-        let current = Conditions { network: first(network), external_power: first(external_power), idle: first(idle) };
+        let sample = probe.look(now);
+        let current = Conditions::new(|condition| {
+            let Sight { holds, source } = sample.of(condition).clone();
+            Reading { holds, source, since: now.wall, read_at: now.wall }
+        });
         Observer { probe, stated: BTreeMap::new(), current }
     }
 
     /// Looks again.
     pub fn look(&mut self, now: Now) -> &Conditions {
-        let Sample { network, external_power, idle } = self.probe.look(now);
-        self.read(now, Condition::Network, network);
-        self.read(now, Condition::ExternalPower, external_power);
-        self.read(now, Condition::Idle, idle);
+        let sample = self.probe.look(now);
+        for (condition, seen) in sample.iter() {
+            let sight = match self.stated.get(&condition) {
+                Some(holds) => Sight { holds: *holds, source: STATED.to_owned() },
+                None => seen.clone(),
+            };
+            renew(now, self.current.of_mut(condition), sight);
+        }
         &self.current
     }
 
@@ -69,29 +70,13 @@ impl Observer {
     /// States a condition by hand: from now on the probe is not believed about it.
     pub fn state(&mut self, now: Now, condition: Condition, holds: bool) {
         self.stated.insert(condition, holds);
-        renew(now, self.reading_mut(condition), Sight { holds, source: STATED.to_owned() });
+        renew(now, self.current.of_mut(condition), Sight { holds, source: STATED.to_owned() });
     }
 
     /// Takes a statement back, and looks. Nothing was stated: just looks.
     pub fn release(&mut self, now: Now, condition: Condition) {
         self.stated.remove(&condition);
         self.look(now);
-    }
-
-    fn read(&mut self, now: Now, condition: Condition, seen: Sight) {
-        let sight = match self.stated.get(&condition) {
-            Some(holds) => Sight { holds: *holds, source: STATED.to_owned() },
-            None => seen,
-        };
-        renew(now, self.reading_mut(condition), sight);
-    }
-
-    fn reading_mut(&mut self, condition: Condition) -> &mut Reading {
-        match condition {
-            Condition::Network => &mut self.current.network,
-            Condition::ExternalPower => &mut self.current.external_power,
-            Condition::Idle => &mut self.current.idle,
-        }
     }
 }
 
@@ -152,7 +137,7 @@ mod tests {
     impl Probe for Blinking {
         fn look(&mut self, now: Now) -> Sample {
             let mut sample = FixedProbe::default().look(now);
-            sample.idle.holds = now.uptime.as_secs().is_multiple_of(2);
+            sample.of_mut(Condition::Idle).holds = now.uptime.as_secs().is_multiple_of(2);
             sample
         }
     }
@@ -161,7 +146,7 @@ mod tests {
     fn keeps_since_until_the_value_changes() {
         let mut observer = Observer::new(Box::new(Blinking), at(0));
         for (second, holds, since) in [(2, true, 0), (3, false, 3), (5, false, 3), (6, true, 6)] {
-            let idle = &observer.look(at(second)).idle;
+            let idle = observer.look(at(second)).reading(Condition::Idle);
             let expected = (holds, at(since).wall, at(second).wall);
             assert_eq!((idle.holds, idle.since, idle.read_at), expected, "at {second}");
         }
@@ -177,13 +162,14 @@ mod tests {
             since: at(since).wall,
             read_at: at(read_at).wall,
         };
-        assert_eq!(observer.current().idle, stated(1, 1));
-        assert_eq!(observer.look(at(2)).idle, stated(1, 2));
-        assert!(observer.current().network.holds, "other conditions are still the probe's");
+        assert_eq!(*observer.current().reading(Condition::Idle), stated(1, 1));
+        assert_eq!(*observer.look(at(2)).reading(Condition::Idle), stated(1, 2));
+        assert!(observer.current().reading(Condition::Network).holds, "other conditions are still the probe's");
         observer.release(at(4), Condition::Idle);
-        assert!(observer.current().idle.holds);
-        assert_eq!(observer.current().idle.since, at(4).wall);
-        assert_ne!(observer.current().idle.source, "stated");
+        let idle = observer.current().reading(Condition::Idle);
+        assert!(idle.holds);
+        assert_eq!(idle.since, at(4).wall);
+        assert_ne!(idle.source, "stated");
     }
 
     #[test]
@@ -193,6 +179,8 @@ mod tests {
             ("no-idle", Condition::Idle, false),
             ("external-power", Condition::ExternalPower, true),
             ("no-network", Condition::Network, false),
+            ("unlocked-once", Condition::UnlockedOnce, true),
+            ("no-charged", Condition::Charged, false),
         ];
         for (word, condition, holds) in cases {
             assert_eq!(parse_assumption(word), Ok((condition, holds)), "{word}");
@@ -201,7 +189,9 @@ mod tests {
 
     #[test]
     fn an_unknown_assumption_names_the_nearest_and_all() {
-        let all = "network, no-network, external-power, no-external-power, idle, no-idle";
+        let all = "network, no-network, external-power, no-external-power, idle, no-idle, charged, no-charged, \
+                   full-power, no-full-power, cool, no-cool, roomy, no-roomy, unlocked-once, no-unlocked-once, \
+                   unlocked, no-unlocked";
         let cases = [
             ("no-netwrk", format!("unknown condition `no-netwrk`; did you mean `no-network`? say one of {all}")),
             ("wet", format!("unknown condition `wet`; say one of {all}")),

@@ -86,6 +86,12 @@ impl Reason {
             Reason::Lacks { condition: Condition::Network, .. } => "no-network",
             Reason::Lacks { condition: Condition::ExternalPower, .. } => "no-external-power",
             Reason::Lacks { condition: Condition::Idle, .. } => "not-idle",
+            Reason::Lacks { condition: Condition::Charged, .. } => "low-battery",
+            Reason::Lacks { condition: Condition::FullPower, .. } => "power-saving",
+            Reason::Lacks { condition: Condition::Cool, .. } => "hot",
+            Reason::Lacks { condition: Condition::Roomy, .. } => "short-of-memory",
+            Reason::Lacks { condition: Condition::UnlockedOnce, .. } => "locked-since-start",
+            Reason::Lacks { condition: Condition::Unlocked, .. } => "locked",
             Reason::BundleDisabled { .. } => "bundle-disabled",
             Reason::NotGranted { .. } => "not-granted",
             Reason::BundleChanging { .. } => "bundle-changing",
@@ -108,6 +114,12 @@ impl fmt::Display for Reason {
                     Condition::Network => "there is no network",
                     Condition::ExternalPower => "the machine runs on battery",
                     Condition::Idle => "the machine is in use",
+                    Condition::Charged => "the battery is low",
+                    Condition::FullPower => "the machine saves power",
+                    Condition::Cool => "the machine is hot",
+                    Condition::Roomy => "the machine is short of memory",
+                    Condition::UnlockedOnce => "nobody has unlocked the machine since it started",
+                    Condition::Unlocked => "the machine is locked",
                 };
                 write!(f, "{lack} (since {since:.0}, {source})")
             }

@@ -465,14 +465,26 @@ pub struct Allowance {
 }
 
 words! {
-    /// Something about the machine that decides what may run.
+    /// Something about the machine that decides what may run, named for what is good when it holds.
     Condition {
         /// A route to other machines exists.
         Network = "network",
         /// The machine does not live off a battery.
         ExternalPower = "external-power",
-        /// Nobody but this host has much for the machine to do.
+        /// Nobody uses the machine, and nobody but this host has much for it to do.
         Idle = "idle",
+        /// There is no battery, or its level is above the low mark.
+        Charged = "charged",
+        /// The machine is not in a mode that saves power.
+        FullPower = "full-power",
+        /// No part of the machine is too hot.
+        Cool = "cool",
+        /// Memory is not short.
+        Roomy = "roomy",
+        /// A person has unlocked the machine since it started, or nobody locks it.
+        UnlockedOnce = "unlocked-once",
+        /// The machine is unlocked now, or nobody locks it.
+        Unlocked = "unlocked",
     }
 }
 
@@ -488,20 +500,35 @@ pub struct Reading {
     pub read_at: Timestamp,
 }
 
-/// What the machine is like.
+/// One thing of each condition; none is ever missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conditions {
-    pub network: Reading,
-    pub external_power: Reading,
-    pub idle: Reading,
+pub struct EachCondition<T>([T; Condition::ALL.len()]);
+
+/// What the machine is like: every condition as last read.
+pub type Conditions = EachCondition<Reading>;
+
+impl<T> EachCondition<T> {
+    /// Asks `of` for each in turn.
+    pub fn new(mut of: impl FnMut(Condition) -> T) -> EachCondition<T> {
+        EachCondition(std::array::from_fn(|at| of(Condition::ALL[at])))
+    }
+
+    pub fn of(&self, condition: Condition) -> &T {
+        &self.0[condition as usize]
+    }
+
+    pub fn of_mut(&mut self, condition: Condition) -> &mut T {
+        &mut self.0[condition as usize]
+    }
+
+    /// All, in the order of `Condition::ALL`.
+    pub fn iter(&self) -> impl Iterator<Item = (Condition, &T)> {
+        Condition::ALL.iter().copied().zip(&self.0)
+    }
 }
 
 impl Conditions {
     pub fn reading(&self, condition: Condition) -> &Reading {
-        match condition {
-            Condition::Network => &self.network,
-            Condition::ExternalPower => &self.external_power,
-            Condition::Idle => &self.idle,
-        }
+        self.of(condition)
     }
 }

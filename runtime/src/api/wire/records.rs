@@ -179,11 +179,11 @@ pub struct Condition {
 impl Condition {
     /// All of them, in a fixed order.
     pub fn list(conditions: &rules::Conditions) -> Vec<Condition> {
-        let one = |condition: &rules::Condition| {
-            let rules::Reading { holds, source, since, read_at } = conditions.reading(*condition).clone();
-            Condition { condition: Text(*condition), holds, source, since: Text(since), read_at: Text(read_at) }
+        let one = |(condition, reading): (rules::Condition, &rules::Reading)| {
+            let rules::Reading { holds, source, since, read_at } = reading.clone();
+            Condition { condition: Text(condition), holds, source, since: Text(since), read_at: Text(read_at) }
         };
-        rules::Condition::ALL.iter().map(one).collect()
+        conditions.iter().map(one).collect()
     }
 }
 

@@ -111,6 +111,6 @@ mod tests {
     #[test]
     fn an_unknown_word_is_answered_with_the_known_ones() {
         let error = serde_json::from_str::<Text<Condition>>(r#""idel""#).unwrap_err().to_string();
-        assert!(error.starts_with("`idel` is not a condition: network, external-power, idle"), "{error}");
+        assert!(error.starts_with("`idel` is not a condition: network, external-power, idle, charged"), "{error}");
     }
 }
