@@ -9,7 +9,7 @@ use std::{
 use etcetera::base_strategy::{BaseStrategy, Xdg};
 
 use crate::{
-    conditions,
+    conditions::{self, Marks},
     rules::{Allowance, Policy, Profile},
 };
 
@@ -169,6 +169,10 @@ settings! {
 
     /// How often the machine's conditions are looked at while something waits for them.
     conditions_every: Duration = seconds(5), "s";
+    /// At which level the battery is low.
+    low_battery: u8 = count(20), "%";
+    /// During how much of the last ten seconds something must wait for memory for it to be short; it ends at half of that.
+    memory_pressure: u8 = count(10), "%";
 }
 
 /// The most identifiers one request may run after.
@@ -204,6 +208,11 @@ impl Settings {
             history_age: self.history_time,
             history_changes: self.history_changes,
         }
+    }
+
+    /// Where the machine's measures begin to mean something.
+    pub fn marks(&self) -> Marks {
+        Marks { low_battery: self.low_battery, memory_pressure: self.memory_pressure }
     }
 }
 

@@ -8,8 +8,12 @@ use std::{
 use super::{Probe, Sample, Sight};
 use crate::rules::{Condition, Now};
 
+mod battery;
+mod heat;
+mod memory;
 mod network;
 mod power;
+mod saving;
 mod work;
 
 pub use power::has_battery;
@@ -19,13 +23,31 @@ pub use power::has_battery;
 #[derive(Debug)]
 pub struct LinuxProbe {
     root: PathBuf,
+    marks: Marks,
     work: work::Work,
+    heat: heat::Heat,
+    memory: memory::Memory,
+}
+
+/// Where a measure begins to mean something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// The battery's level, in percent, at which it is low.
+    pub low_battery: u8,
+    /// The share of time, in percent, during which something waits for memory that is short.
+    pub memory_pressure: u8,
 }
 
 impl LinuxProbe {
     /// `root` is `/`, or a folder with recorded `proc` and `sys` trees.
-    pub fn new(root: &Path) -> LinuxProbe {
-        LinuxProbe { root: root.to_owned(), work: work::Work::default() }
+    pub fn new(root: &Path, marks: Marks) -> LinuxProbe {
+        LinuxProbe {
+            root: root.to_owned(),
+            marks,
+            work: work::Work::default(),
+            heat: heat::Heat::default(),
+            memory: memory::Memory::default(),
+        }
     }
 }
 
@@ -35,12 +57,11 @@ impl Probe for LinuxProbe {
             Condition::Network => network::look(&self.root),
             Condition::ExternalPower => power::look(&self.root),
             Condition::Idle => self.work.look(&self.root, now),
-            Condition::Charged
-            | Condition::FullPower
-            | Condition::Cool
-            | Condition::Roomy
-            | Condition::UnlockedOnce
-            | Condition::Unlocked => sight(true, "assumed: this host does not look at it"),
+            Condition::Charged => battery::look(&self.root, self.marks.low_battery),
+            Condition::FullPower => saving::look(&self.root),
+            Condition::Cool => self.heat.look(&self.root),
+            Condition::Roomy => self.memory.look(&self.root, self.marks.memory_pressure),
+            Condition::UnlockedOnce | Condition::Unlocked => sight(true, "assumed: this host does not look at it"),
         })
     }
 }
@@ -87,12 +108,16 @@ mod tests {
     use super::*;
     use crate::rules::Timestamp;
 
+    const MARKS: Marks = Marks { low_battery: 20, memory_pressure: 10 };
+
     #[test]
     fn a_machine_that_says_nothing_is_assumed_ready_and_says_so() {
         let root = recorded(&[]);
         let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO };
-        for (condition, sight) in LinuxProbe::new(root.path()).look(now).iter() {
-            let says_so = sight.source.starts_with("assumed: ") || condition == Condition::ExternalPower;
+        for (condition, sight) in LinuxProbe::new(root.path(), MARKS).look(now).iter() {
+            // No battery is an answer.
+            let knows = matches!(condition, Condition::ExternalPower | Condition::Charged);
+            let says_so = sight.source.starts_with("assumed: ") || knows;
             assert!(sight.holds && says_so, "{condition}: {sight:?}");
         }
     }
@@ -100,7 +125,7 @@ mod tests {
     #[test]
     fn this_machine_can_be_read() {
         let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO };
-        for (condition, sight) in LinuxProbe::new(Path::new("/")).look(now).iter() {
+        for (condition, sight) in LinuxProbe::new(Path::new("/"), MARKS).look(now).iter() {
             assert!(!sight.source.is_empty(), "{condition}");
         }
     }
