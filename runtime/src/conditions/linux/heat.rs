@@ -8,12 +8,12 @@ use crate::conditions::Sight;
 const ZONES: &str = "sys/class/thermal";
 /// The most trip points one zone is asked for.
 const TRIPS: usize = 32;
-/// How far a hot part must cool below its trip point, in thousandths of a degree, where the zone asks for less. It keeps a
-/// task from being expired by the heat of its own beginning, over and over.
-const HYSTERESIS: i64 = 5_000;
 
 /// Looks at each zone's trip points: `passive` is where the kernel slows the machine to cool it, `hot` and `critical` lie
 /// above. `active` starts a fan and means nothing here. A trip point at 0 °C or below was never set.
+///
+/// A hot part must cool below its trip point by some degrees before it is cool. That keeps a task from being expired by the
+/// heat of its own beginning, over and over.
 #[derive(Debug, Default)]
 pub(super) struct Heat {
     was_hot: bool,
@@ -48,12 +48,13 @@ impl Zone {
 }
 
 impl Heat {
-    pub(super) fn look(&mut self, root: &Path) -> Sight {
+    /// `cool_by` is in degrees; it counts where a zone does not ask for more.
+    pub(super) fn look(&mut self, root: &Path, cool_by: u8) -> Sight {
         let zones: Vec<Zone> = names(root, ZONES)
             .unwrap_or_default()
             .into_iter()
             .filter(|name| name.starts_with("thermal_zone"))
-            .filter_map(|name| read_zone(root, name))
+            .filter_map(|name| read_zone(root, name, cool_by))
             .collect();
         let hot = zones.iter().find(|zone| zone.is_hot(self.was_hot));
         self.was_hot = hot.is_some();
@@ -67,7 +68,7 @@ impl Heat {
 }
 
 /// None when the zone is switched off, cannot be read or has no trip point that counts.
-fn read_zone(root: &Path, name: String) -> Option<Zone> {
+fn read_zone(root: &Path, name: String, cool_by: u8) -> Option<Zone> {
     let file = |file: &str| read(root, &format!("{ZONES}/{name}/{file}"));
     let number = |path: &str| file(path)?.parse::<i64>().ok();
     if file("mode").as_deref() == Some("disabled") {
@@ -79,7 +80,7 @@ fn read_zone(root: &Path, name: String) -> Option<Zone> {
         let temperature = number(&format!("trip_point_{at}_temp")).filter(|temperature| *temperature > 0)?;
         let own = number(&format!("trip_point_{at}_hyst")).unwrap_or_default();
         let counts = matches!(kind.as_str(), "passive" | "hot" | "critical");
-        counts.then_some(Trip { kind, temperature, hysteresis: own.max(HYSTERESIS) })
+        counts.then_some(Trip { kind, temperature, hysteresis: own.max(i64::from(cool_by) * 1_000) })
     };
     let trip = (0..TRIPS).filter_map(trip).min_by_key(|trip| trip.temperature)?;
     Some(Zone { name, temperature, trip })
@@ -150,7 +151,7 @@ mod tests {
         for (case, files, holds, source) in cases {
             let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
             let root = recorded(&files);
-            let seen = Heat::default().look(root.path());
+            let seen = Heat::default().look(root.path(), 5);
             assert_eq!(seen.holds, holds, "{case}: {seen:?}");
             assert!(seen.source.contains(source), "{case}: {seen:?}");
         }
@@ -168,7 +169,7 @@ mod tests {
             [("89000", true), ("91000", false), ("86000", false), ("84999", true), ("89000", true)]
         {
             record(root.path(), &[("sys/class/thermal/thermal_zone0/temp", temperature)]);
-            assert_eq!(heat.look(root.path()).holds, cool, "{temperature}");
+            assert_eq!(heat.look(root.path(), 5).holds, cool, "{temperature}");
         }
     }
 }
