@@ -56,7 +56,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("strsim", &["spelling"]),
     ("semver", &["bundle"]),
     ("dialoguer", &["cli"]),
-    ("rustix", &["bundle", "clock", "daemon", "engine"]),
+    ("rustix", &["bundle", "clock", "conditions", "daemon", "engine"]),
     ("serde", &["api", "cli", "daemon", "host"]),
     ("serde_json", &["api", "cli", "host"]),
     ("tokio", &["api", "cli", "clock", "daemon", "engine", "host", "scheduler"]),

@@ -9,7 +9,7 @@ use std::{
 use etcetera::base_strategy::{BaseStrategy, Xdg};
 
 use crate::{
-    conditions,
+    conditions::{self, Outlook, Patience},
     rules::{Allowance, ByKind, Policy, Profile},
 };
 
@@ -202,6 +202,16 @@ settings! {
 
     /// How often the machine's conditions are looked at while something waits for them.
     conditions_every: Duration = seconds(5), "s";
+    /// At which level the battery is low.
+    low_battery: u8 = count(20), "%";
+    /// During how much of the last ten seconds something must wait for memory for it to be short; it ends at half of that.
+    memory_pressure: u8 = count(10), "%";
+    /// How far a part of the machine that was too hot must cool below its mark.
+    cool_by: u8 = count(5), "°C";
+    /// How long the login manager may take to answer one question about who sits at the machine.
+    login_answer: Duration = milliseconds(100), "ms";
+    /// How long the login manager is left alone after it did not answer.
+    login_rest: Duration = seconds(60), "s";
 }
 
 /// The most identifiers one request may run after.
@@ -252,6 +262,17 @@ impl Settings {
             history_tasks: self.history_tasks,
             history_age: self.history_time,
             history_changes: self.history_changes,
+        }
+    }
+
+    /// How the machine is looked at.
+    pub fn outlook(&self) -> Outlook {
+        Outlook {
+            profile: self.profile,
+            low_battery: self.low_battery,
+            memory_pressure: self.memory_pressure,
+            cool_by: self.cool_by,
+            login_manager: Patience { answer: self.login_answer, rest: self.login_rest },
         }
     }
 }

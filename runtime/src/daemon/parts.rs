@@ -49,7 +49,7 @@ pub(super) async fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
     let newest_before = newest.first().map(|task| task.id.0).unwrap_or_default();
     let clock: Arc<dyn Clock> = SystemClock::start();
     let now = clock.now();
-    let mut observer = Observer::new(Box::new(LinuxProbe::new(root)), now);
+    let mut observer = Observer::new(Box::new(LinuxProbe::new(root, settings.outlook())), now);
     for (condition, holds) in assumptions {
         observer.state(now, *condition, *holds);
     }

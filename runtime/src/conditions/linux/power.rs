@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{names, read, sight};
 use crate::conditions::Sight;
 
-const SUPPLIES: &str = "sys/class/power_supply";
+pub(super) const SUPPLIES: &str = "sys/class/power_supply";
 
 /// One entry of `/sys/class/power_supply` that feeds the machine itself.
 struct Supply {
@@ -51,6 +51,12 @@ pub fn has_battery(root: &Path) -> bool {
     names(root, SUPPLIES).unwrap_or_default().iter().any(|name| is_battery(name) && feeds_the_machine(root, name))
 }
 
+/// The names of the batteries and UPSes that feed the machine.
+pub(super) fn stores(root: &Path) -> Vec<String> {
+    let is_store = |supply: &Supply| matches!(supply.sort, Sort::Store { .. });
+    supplies(root).into_iter().filter(is_store).map(|supply| supply.name).collect()
+}
+
 fn supplies(root: &Path) -> Vec<Supply> {
     let supply = |name: String| {
         let sort = match attribute(root, &name, "type")?.as_str() {
@@ -71,7 +77,7 @@ fn feeds_the_machine(root: &Path, name: &str) -> bool {
     attribute(root, name, "scope").as_deref() != Some("Device")
 }
 
-fn attribute(root: &Path, name: &str, attribute: &str) -> Option<String> {
+pub(super) fn attribute(root: &Path, name: &str, attribute: &str) -> Option<String> {
     read(root, &format!("{SUPPLIES}/{name}/{attribute}"))
 }
 
