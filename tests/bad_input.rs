@@ -55,7 +55,12 @@ fn snapshot(place: &Place) -> (Vec<Value>, Vec<Value>, Vec<Value>, Vec<String>) 
     };
     let mut files: Vec<String> = ["components", "data", "logs", "tmp"].iter().flat_map(|folder| kept(folder)).collect();
     files.sort();
-    (place.ask(&["bundles"]), place.ask(&["pending"]), place.ask(&["tasks"]), files)
+    let mut pending = place.ask(&["pending"]);
+    // Each command that finds no host is one of its own for a moment, and launches nothing since then.
+    for waiting in &mut pending {
+        waiting.as_object_mut().unwrap().remove("reasons");
+    }
+    (place.ask(&["bundles"]), pending, place.ask(&["tasks"]), files)
 }
 
 /// Each case changes nothing, with no host and with one.
@@ -348,7 +353,33 @@ fn what_is_not_there_is_named_and_so_is_what_cannot_be_typed() {
             &["submit", "com.example.hello.greet", "--at", "noon"],
             &["`noon` is not an RFC 3339 date and time, such as"],
         ),
-        usage(&["submit", "com.example.hello.greet", "--kind", "health-research"], &["app-refresh, processing"]),
+        usage(
+            &["submit", "com.example.hello.greet", "--kind", "research"],
+            &["app-refresh, processing, health-research"],
+        ),
+        case(&["submit", "com.example.hello.greet", "--kind", "processing"], &["needs `processing` among"]),
+        case(&["submit", "com.example.hello.greet", "--kind", "continued-processing"], &["needs a title"]),
+        case(
+            &["submit", "com.example.hello.greet", "--requires-network", "--kind", "app-refresh"],
+            &["requires_network_connectivity does not belong to a request of kind app-refresh"],
+        ),
+        usage(&["submit", "com.example.hello.greet", "--subtitle", "x"], &["--title"]),
+        usage(&["submit", "com.example.hello.greet", "--flex", "1h"], &["--every"]),
+        case(&["submit", "com.example.hello.greet", "--every", "10ms"], &["the least is 1s"]),
+        case(&["submit", "com.example.hello.greet", "--every", "1h", "--flex", "2h"], &["longer than its period"]),
+        case(&["submit", "com.example.hello.greet", "--attempts", "0"], &["say at least 1"]),
+        case(&["submit", "com.example.hello.greet", "--attempts", "1000"], &["25 are allowed"]),
+        case(
+            &["submit", "com.example.hello.greet", "--in", "1h", "--by", "2020-01-01T00:00:00Z"],
+            &["lies before earliest-begin"],
+        ),
+        case(&["launch", "com.example.nothing"], &[unknown]),
+        case(&["expire", "com.example.nothing"], &[unknown]),
+        case(&["expire", "com.example.hello.greet"], &["nothing of com.example.hello.greet runs"]),
+        usage(
+            &["expire", "com.example.hello.greet", "--reason", "boredom"],
+            &["`boredom` is not a reason of expiration"],
+        ),
         usage(&["submit", "hello"], &["`hello` is not a reverse-DNS name"]),
         usage(&["why"], &["IDENTIFIER"]),
         usage(&["pending", "--limit", "0"], &["a limit is a number between 1 and 1000"]),

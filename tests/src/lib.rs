@@ -15,7 +15,7 @@ pub use big::grown;
 pub use binary::{AT_EASE, Answer, Place, binary, built_bundle};
 pub use children::{Child, children};
 pub use database::SharedDatabase;
-pub use engine::{Script, ScriptedEngine};
+pub use engine::{Script, ScriptedEngine, Told};
 pub use host_process::{HostEnd, HostProcess, Signal};
 pub use server::{Certificate, Server};
 pub use world::*;

@@ -129,6 +129,8 @@ pub(super) struct Work {
     pub(super) succeeded: BTreeSet<(BundleId, Identifier)>,
     /// Lanes into which this step moves requests that the database does not show there yet.
     pub(super) entering: BTreeSet<Lane>,
+    /// Lanes from which this step took requests without launching them: they may hold nothing more.
+    pub(super) thinned: BTreeSet<Lane>,
     /// Whether another step can do more at once.
     pub(super) again: bool,
     pub(super) forgotten: Vec<TaskId>,
@@ -248,6 +250,7 @@ impl Core {
             questions,
             again,
             forgotten,
+            thinned,
             recount_history,
             bundles_before,
             ..
@@ -260,6 +263,11 @@ impl Core {
                 self.ended.clear();
                 if !statements.is_empty() {
                     self.read_dates(now);
+                }
+                for lane in thinned {
+                    if self.store.heads(&lane, 1).is_ok_and(|heads| heads.is_empty()) {
+                        self.lanes.leave(&lane);
+                    }
                 }
                 if recount_history && let Ok(counts) = self.store.history_counts() {
                     self.history = counts.into_iter().collect();

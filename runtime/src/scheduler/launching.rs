@@ -68,6 +68,7 @@ impl Core {
             work.again = true;
             stored.record.urgent = true;
             if stored.stage == Stage::Ready {
+                work.thinned.insert(Lane { urgent: false, ..lane_of(&stored.record) });
                 self.enter_lane(now, &stored.record, work);
             }
             work.moved.push(stored);
@@ -164,6 +165,7 @@ impl Core {
             return Err(Refusal { code: RefusalCode::ImmediateRunIneligible, message }.into());
         }
         work.ledger.await_nothing(stored.record.id);
+        work.thinned.insert(lane);
         work.moved.retain(|moved| moved.record.id != stored.record.id);
         self.launch(now, stored, force, work).ok_or(SchedulerError::Stopping)
     }

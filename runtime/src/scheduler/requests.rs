@@ -86,6 +86,7 @@ impl Core {
         let stage = stage(now, holds);
         if let Some(replaced) = &replaceable {
             work.ledger.end(replaced);
+            work.thinned.insert(lane_of(&replaced.record));
             work.moved.retain(|moved| moved.record.id != replaced.record.id);
             self.uncount(&bundle, replaced.record.request.kind.name());
         }
@@ -322,6 +323,7 @@ impl Core {
         if *attempt == 1 || request.repeat.is_some() {
             self.uncount(bundle, request.kind.name());
         }
+        work.thinned.insert(lane_of(&stored.record));
         work.moved.retain(|moved| moved.record.id != *id);
         work.happenings.push(What::Cancelled {
             bundle: bundle.clone(),
