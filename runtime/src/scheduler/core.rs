@@ -74,6 +74,8 @@ pub struct Core {
     /// Reports of the engine that are not durable yet.
     ended: Vec<(TaskId, End, Usage)>,
     looked_at: Duration,
+    /// Whether the machine is said to have changed since.
+    asked_to_look: bool,
     /// When history was last looked through for tasks past their age.
     pub(super) aged_at: Option<Timestamp>,
     retry_at: Option<Duration>,
@@ -180,6 +182,7 @@ impl Core {
             draining: false,
             ended: Vec::new(),
             looked_at: now.uptime,
+            asked_to_look: false,
             aged_at: None,
             retry_at: None,
             stale: false,
@@ -314,6 +317,7 @@ impl Core {
     }
 
     fn decide(&mut self, now: Now, events: Vec<Event>, work: &mut Work) -> Result<(), StoreError> {
+        self.asked_to_look |= events.iter().any(|event| matches!(event, Event::Look));
         self.look_if_due(now, work);
         // After a failure the rest is taken all the same: reports are kept, and every caller hears of it.
         let failures: Vec<StoreError> =
@@ -328,6 +332,8 @@ impl Core {
         }
         self.expire_what_must(now, work);
         self.ripen(now, work)?;
+        // What arrived or ripened may be the first for long that depends on the machine.
+        self.look_if_due(now, work);
         self.launch_ready(now, work)?;
         self.tell_waiting(now, work)
     }
@@ -393,6 +399,8 @@ impl Core {
                 let conditions = self.observer.current().clone();
                 work.answer(reply, Ok(conditions));
             }
+            // Taken up at the beginning of the step.
+            Event::Look => {}
             Event::Drain { reply } => {
                 self.launching = false;
                 self.draining = true;
@@ -405,7 +413,7 @@ impl Core {
     }
 
     fn look_if_due(&mut self, now: Now, work: &mut Work) {
-        let due = self.looked_at + self.policy.sampling <= now.uptime;
+        let due = self.asked_to_look || self.looked_at + self.policy.sampling <= now.uptime;
         if due && self.stands_on_conditions() {
             self.look(now, work);
         }
@@ -416,6 +424,7 @@ impl Core {
         let before = self.observer.current().clone();
         self.observer.look(now);
         self.looked_at = now.uptime;
+        self.asked_to_look = false;
         self.tell_conditions(&before, work);
     }
 
