@@ -4,7 +4,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
 
-use idlewild::api::{Client, ClientError, wire};
+use idlewild::{
+    api::{Client, ClientError, wire},
+    rules::Condition,
+};
 use idlewild_tests::{HostEnd, Place, Signal, built_bundle};
 use serde_json::{Value, json};
 
@@ -107,7 +110,7 @@ fn each_command_gives_the_same_json_with_a_host_and_without() {
     assert_eq!(told(10).len(), 2, "{:?}", told(10));
     assert_eq!(told(13)[0]["log"]["text"], "a line on standard output\na line on standard error\n");
     assert!(told(14)[0]["log"]["text"].as_str().unwrap().contains("trapped on purpose"));
-    assert_eq!(told(15).len(), 9, "{:?}", told(15));
+    assert_eq!(told(15).len(), Condition::ALL.len(), "{:?}", told(15));
     assert_eq!(told(16)[0], json!({"bundle": "test.behaviours", "cancelled": 1, "expired": 0, "kept_data": false}));
     assert!(told(17).is_empty());
 }
@@ -297,5 +300,34 @@ fn processing_waits_for_what_a_person_states_and_expires_when_it_is_gone() {
     place.ask(&["conditions", "idle=no"]);
     assert_eq!(host.wait_for("expiring", identifier)["reason"], "conditions-lost");
     assert_eq!(host.wait_for("ended", identifier)["returned"]["output"]["text"], "tidied: conditions-lost");
+    stop(host);
+}
+
+#[test]
+fn every_condition_is_stated_and_released_by_hand() {
+    let place = Place::new();
+    let mut host = place.serve(&[]);
+    host.ready();
+    let all = |value: &str| -> Vec<Value> {
+        let statements: Vec<String> = Condition::ALL.iter().map(|condition| format!("{condition}={value}")).collect();
+        let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+        let told = place.ask(&[&["conditions"], statements.as_slice()].concat());
+        let named: Vec<&str> = told.iter().map(|one| one["condition"].as_str().unwrap()).collect();
+        assert_eq!(named, Condition::ALL.iter().map(|condition| condition.as_str()).collect::<Vec<_>>());
+        told
+    };
+    for (value, holds) in [("no", false), ("yes", true)] {
+        for told in all(value) {
+            assert_eq!((&told["holds"], &told["source"]), (&json!(holds), &json!("stated")), "{told}");
+        }
+    }
+    for told in all("auto") {
+        assert_ne!(told["source"], "stated", "{told}");
+        assert!(!told["source"].as_str().unwrap().is_empty(), "{told}");
+    }
+    place.ask(&["conditions", "cool=no"]);
+    let shown = place.run(&["conditions"]).text().to_owned();
+    let cool = shown.lines().find(|line| line.starts_with("cool")).unwrap();
+    assert!(cool.contains(" no ") && cool.contains(" ago ") && cool.ends_with("stated"), "{shown}");
     stop(host);
 }

@@ -4,7 +4,7 @@
 #[path = "scheduler/bundles.rs"]
 mod bundles;
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use idlewild::{
     bundle::{Bundle, Grants},
@@ -244,6 +244,53 @@ fn what_kills_its_host_does_so_a_bounded_number_of_times() {
     assert_eq!(world.outcome(REFRESH), Outcome::Interrupted);
     world.submit(refresh(REFRESH)).unwrap();
     assert!(world.running(REFRESH).is_some(), "a new request is a new chance");
+}
+
+#[test]
+fn a_change_of_the_machine_is_seen_at_once_and_only_while_something_depends_on_it() {
+    let mut world = world();
+    let looks = |world: &World| world.machine.looks.load(Ordering::Relaxed);
+    let lack = |world: &World, lacking: &[Condition]| *world.machine.lacking.lock().unwrap() = lacking.to_vec();
+    let change = |world: &mut World| {
+        // What comes together is one change.
+        world.send(Event::Look);
+        world.send(Event::Look);
+        world.settle();
+    };
+    lack(&world, &[Condition::Idle]);
+    change(&mut world);
+    assert_eq!(looks(&world), 1, "only that of the start: nothing depends on the machine");
+    world.submit(refresh(REFRESH)).unwrap();
+    change(&mut world);
+    assert_eq!(looks(&world), 2, "once before a launch, and not for a refresh that runs");
+    assert!(world.core.next_wake_up().uptime.is_some_and(|at| at > Duration::from_secs(5)), "nor is it sampled");
+
+    world.submit(processing(COUNT)).unwrap();
+    assert_eq!(world.reasons(COUNT), ["not-idle"], "what it was told of meanwhile, it looks at before it launches");
+    assert_eq!(looks(&world), 3);
+    lack(&world, &[]);
+    change(&mut world);
+    assert!(world.running(COUNT).is_some(), "what waited runs without any time passing");
+    assert_eq!(looks(&world), 4);
+    lack(&world, &[Condition::Idle]);
+    change(&mut world);
+    let task = world.running(COUNT).unwrap();
+    let (reason, _) = world.engine.running.lock().unwrap()[&task].expiring.expect("it was asked to stop");
+    assert_eq!(reason, ExpirationReason::ConditionsLost);
+}
+
+#[test]
+fn what_comes_after_a_long_rest_is_not_launched_by_what_the_machine_was_like_before() {
+    for delay in [0, 60] {
+        let mut world = world();
+        world.machine.lacking.lock().unwrap().push(Condition::Idle);
+        world.clock.advance(Duration::from_secs(3_600));
+        let earliest_begin = Some(world.now().wall + Duration::from_secs(delay));
+        world.submit(Request { earliest_begin, ..processing(COUNT) }).unwrap();
+        world.clock.advance(Duration::from_secs(delay));
+        world.settle();
+        assert_eq!(world.reasons(COUNT), ["not-idle"], "after {delay} s");
+    }
 }
 
 #[test]

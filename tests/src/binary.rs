@@ -130,7 +130,17 @@ impl Place {
 }
 
 /// The conditions under which everything may run.
-pub const AT_EASE: [&str; 6] = ["--assume", "idle", "--assume", "external-power", "--assume", "network"];
+pub const AT_EASE: [&str; 9] = [
+    "--assume=network",
+    "--assume=external-power",
+    "--assume=idle",
+    "--assume=charged",
+    "--assume=full-power",
+    "--assume=cool",
+    "--assume=roomy",
+    "--assume=unlocked-once",
+    "--assume=unlocked",
+];
 
 impl Answer {
     /// The JSON lines of standard output.

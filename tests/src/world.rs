@@ -2,14 +2,17 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use idlewild::{
     bundle::{Bundle, Grants, Manifest},
     clock::{Clock, ManualClock, Until},
-    conditions::{FixedProbe, Observer},
+    conditions::{FixedProbe, Observer, Probe, Sample},
     rules::*,
     scheduler::{Cancelled, Change, Changed, Core, Event, InstalledBundle, Mailbox, Parts, Reply, SchedulerError},
     store::{BundleRow, Database, Statement, VersionRow, put_bundle},
@@ -97,12 +100,27 @@ pub fn bundle_asking(name: &str, patterns: &[&str], capabilities: &str) -> Arc<B
     })
 }
 
+/// The machine a world runs on; a test changes what it lacks, and reads how often it was looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Machine {
+    pub lacking: Arc<Mutex<Vec<Condition>>>,
+    pub looks: Arc<AtomicUsize>,
+}
+
+impl Probe for Machine {
+    fn look(&mut self, now: Now) -> Sample {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        FixedProbe::without(&self.lacking.lock().unwrap()).look(now)
+    }
+}
+
 /// A scheduler whose steps the test makes.
 pub struct World {
     pub clock: Arc<ManualClock>,
     pub engine: Arc<ScriptedEngine>,
     pub database: SharedDatabase,
     pub core: Core,
+    pub machine: Machine,
     pub told: Arc<Mutex<Vec<Happening>>>,
     /// Every bundle that was ever installed; rows name them by their place.
     known: Vec<Arc<Bundle>>,
@@ -120,15 +138,17 @@ impl World {
             bundles.iter().enumerate().flat_map(|(place, bundle)| put_bundle(&row(bundle, place, true))).collect();
         database.commit(&rows).unwrap();
         let told = Arc::default();
-        let core = core(&clock, &engine, &database, &policy, &bundles, &told);
-        World { clock, engine, database, core, told, known: bundles, policy, events: Vec::new() }
+        let machine = Machine::default();
+        let core = core(&clock, &engine, &database, &policy, &bundles, &machine, &told);
+        World { clock, engine, database, core, machine, told, known: bundles, policy, events: Vec::new() }
     }
 
     /// The host dies with everything in its memory, and starts again on the same database.
     pub fn crash(&mut self) {
         self.engine = Arc::new(ScriptedEngine::default());
         self.events.clear();
-        self.core = core(&self.clock, &self.engine, &self.database, &self.policy, &self.known, &self.told);
+        self.core =
+            core(&self.clock, &self.engine, &self.database, &self.policy, &self.known, &self.machine, &self.told);
     }
 
     pub fn now(&self) -> Now {
@@ -282,6 +302,7 @@ fn core(
     database: &SharedDatabase,
     policy: &Policy,
     known: &[Arc<Bundle>],
+    machine: &Machine,
     told: &Arc<Mutex<Vec<Happening>>>,
 ) -> Core {
     let now = clock.now();
@@ -297,7 +318,7 @@ fn core(
         Parts {
             policy: policy.clone(),
             store,
-            observer: Observer::new(Box::new(FixedProbe::default()), now),
+            observer: Observer::new(Box::new(machine.clone()), now),
             engine: engine.clone(),
             services: Arc::new(Mailbox::new(clock.clone())),
             bundles,

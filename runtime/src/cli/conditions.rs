@@ -1,7 +1,11 @@
 //! `conditions`.
 
 use super::{arguments::Conditions, human, output::Output};
-use crate::api::{Client, wire};
+use crate::{
+    api::{Client, wire},
+    daemon,
+    rules::Timestamp,
+};
 
 pub(super) async fn conditions(client: &Client, out: &mut Output, command: Conditions) -> anyhow::Result<()> {
     let stating = !command.statements.is_empty();
@@ -17,13 +21,15 @@ pub(super) async fn conditions(client: &Client, out: &mut Output, command: Condi
     if out.json {
         return out.objects(&conditions);
     }
-    let rows: Vec<_> = conditions.iter().map(row).collect();
-    out.table(["CONDITION", "HOLDS", "SINCE", "SOURCE"], &rows)
+    let now = daemon::now();
+    let rows: Vec<_> = conditions.iter().map(|condition| row(condition, now)).collect();
+    out.table(["CONDITION", "HOLDS", "SINCE", "READ", "SOURCE"], &rows)
 }
 
-fn row(condition: &wire::Condition) -> [String; 4] {
-    let wire::Condition { condition, holds, source, since, read_at: _ } = condition;
-    [condition.to_string(), yes_or_no(*holds).to_owned(), human::moment(since), source.clone()]
+fn row(condition: &wire::Condition, now: Timestamp) -> [String; 5] {
+    let wire::Condition { condition, holds, source, since, read_at } = condition;
+    let read = human::ago(read_at.0, now);
+    [condition.to_string(), yes_or_no(*holds).to_owned(), human::moment(since), read, source.clone()]
 }
 
 pub(super) fn yes_or_no(holds: bool) -> &'static str {

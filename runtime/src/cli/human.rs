@@ -67,6 +67,12 @@ pub(super) fn moment(at: &Text<Timestamp>) -> String {
     format!("{:.0}", at.0)
 }
 
+/// `1.2 s ago`; what a clock that was set back puts into the future is now.
+pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
+    let microseconds = u64::try_from(now.duration_since(then).as_micros()).unwrap_or_default();
+    format!("{} ago", length(microseconds))
+}
+
 /// `task`, `tasks`.
 pub(super) fn plural(number: u64, noun: &str) -> String {
     match number {
@@ -115,6 +121,16 @@ pub(super) fn grant(grant: &wire::Grant) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_that_were_are_so_long_ago() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (then, now, shown) in
+            [(0, 0, "0 µs ago"), (10, 12, "2.0 s ago"), (10, 3_700, "1 h 1 min ago"), (12, 10, "0 µs ago")]
+        {
+            assert_eq!(ago(at(then), at(now)), shown);
+        }
+    }
 
     #[test]
     fn counts_have_three_digits_and_a_prefix() {

@@ -11,7 +11,7 @@ mod fixed;
 mod linux;
 
 pub use fixed::FixedProbe;
-pub use linux::{LinuxProbe, Outlook, Patience, has_battery};
+pub use linux::{LinuxProbe, Outlook, Patience, Watcher, has_battery};
 
 /// The port: looks at the machine.
 pub trait Probe: Send {

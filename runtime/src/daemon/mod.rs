@@ -19,6 +19,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     api::{self, Client, Closing, Router, wire},
     clock::Clock,
+    conditions::Watcher,
     host::{Host, Installation},
     rules::Condition,
 };
@@ -48,6 +49,8 @@ pub struct DaemonOptions {
 
 /// A host in this process, in its locked state folder, with a router before it.
 pub struct Daemon {
+    /// Asks the host to look while it is there. It goes first, so that its thread never holds the last of the host.
+    _watcher: Option<Watcher>,
     host: Host,
     router: Router,
     clock: Arc<dyn Clock>,
@@ -61,10 +64,10 @@ pub struct Daemon {
 /// Opens the host. Errors: the state folder is in use or cannot be used, the database is corrupt, the engine cannot start.
 pub async fn open(options: DaemonOptions) -> anyhow::Result<Daemon> {
     let socket = parts::socket(&options.state)?;
-    let parts::Parts { host, about, clock, grace, newest_before } = parts::start(&options).await?;
+    let parts::Parts { host, about, clock, grace, newest_before, watcher } = parts::start(&options).await?;
     let closing = watch::Sender::new(false);
     let router = api::router(host.clone(), about, Closing::when(&closing));
-    Ok(Daemon { host, router, clock, grace, newest_before, socket, closing, server: None })
+    Ok(Daemon { host, router, clock, grace, newest_before, socket, closing, server: None, _watcher: watcher })
 }
 
 impl Daemon {

@@ -13,7 +13,7 @@ use crate::{
     api::wire,
     bundle::{self, StateFolder},
     clock::{Clock, SystemClock},
-    conditions::{LinuxProbe, Observer},
+    conditions::{LinuxProbe, Observer, Watcher},
     config::{self, Settings},
     engine::{EngineParts, EngineSettings, WasmEngine},
     host::{self, Host},
@@ -34,6 +34,8 @@ pub(super) struct Parts {
     pub(super) grace: Duration,
     /// The newest task of the runs before this one; 0 when there was none.
     pub(super) newest_before: u64,
+    /// None where the kernel tells nothing: then the machine is only sampled.
+    pub(super) watcher: Option<Watcher>,
 }
 
 /// Locks the state folder, opens what is in it, and starts the host.
@@ -69,7 +71,16 @@ pub(super) async fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
         policy: settings.policy(),
         launching: *launching,
     };
-    Ok(Parts { host: Host::start(parts).await?, about, clock, grace: settings.grace, newest_before })
+    let host = Host::start(parts).await?;
+    let watcher = if *launching { watch(&host) } else { None };
+    Ok(Parts { host, about, clock, grace: settings.grace, newest_before, watcher })
+}
+
+/// Has the host look at the machine whenever the kernel says that it has changed.
+fn watch(host: &Host) -> Option<Watcher> {
+    let host = host.clone();
+    let watcher = Watcher::start(move || host.look());
+    watcher.inspect_err(|error| tracing::warn!(%error, "kernel-not-heard")).ok()
 }
 
 /// Many tasks hold many files: takes all the system allows this process, where it begins with less.

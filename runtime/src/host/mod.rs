@@ -338,6 +338,11 @@ impl Host {
         Ok(self.inner.mailbox.ask(|now, core| Ok(core.look_now(now))).await?)
     }
 
+    /// Says that the machine may have changed. It is looked at soon, if anything depends on it. Never blocks.
+    pub fn look(&self) {
+        self.inner.mailbox.send(Event::Look);
+    }
+
     /// States a condition by hand; none gives it back to the machine's own reading.
     pub async fn state_condition(&self, condition: Condition, holds: Option<bool>) -> Result<Conditions, HostError> {
         Ok(self.inner.mailbox.call(|reply| Event::StateCondition { condition, holds, reply }).await?)

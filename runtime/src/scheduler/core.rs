@@ -84,6 +84,8 @@ pub struct Core {
     /// Reports of the engine that are not durable yet.
     ended: Vec<(TaskId, End, Usage)>,
     pub(super) looked_at: Duration,
+    /// Whether the machine is said to have changed since.
+    asked_to_look: bool,
     /// When history was last looked through for tasks past their age.
     pub(super) aged_at: Option<Timestamp>,
     retry_at: Option<Duration>,
@@ -214,6 +216,7 @@ impl Core {
             draining: false,
             ended: Vec::new(),
             looked_at: now.uptime,
+            asked_to_look: false,
             aged_at: None,
             retry_at: None,
             stale: false,
@@ -367,6 +370,7 @@ impl Core {
     }
 
     fn decide(&mut self, now: Now, events: Vec<Event>, work: &mut Work) -> Result<(), StoreError> {
+        self.asked_to_look |= events.iter().any(|event| matches!(event, Event::Look));
         self.look_if_due(now, work);
         // After a failure the rest is taken all the same: reports are kept, and every caller hears of it.
         let failures: Vec<StoreError> =
@@ -462,6 +466,8 @@ impl Core {
                 let conditions = self.observer.current().clone();
                 work.answer(reply, Ok(conditions));
             }
+            // Taken up at the beginning of the step.
+            Event::Look => {}
             Event::Drain { reply } => {
                 self.not_launching.get_or_insert(now.wall);
                 self.draining = true;
@@ -474,7 +480,7 @@ impl Core {
     }
 
     fn look_if_due(&mut self, now: Now, work: &mut Work) {
-        let due = self.looked_at + self.policy.sampling <= now.uptime;
+        let due = self.asked_to_look || self.looked_at + self.policy.sampling <= now.uptime;
         if due && self.stands_on_conditions() {
             self.look(now, work);
         }
@@ -485,6 +491,7 @@ impl Core {
         let before = self.observer.current().clone();
         self.observer.look(now);
         self.looked_at = now.uptime;
+        self.asked_to_look = false;
         self.tell_conditions(&before, work);
     }
 
@@ -502,7 +509,7 @@ impl Core {
 
     /// Looks before something is launched by what was seen too long ago.
     pub(super) fn look_before_launching(&mut self, now: Now, work: &mut Work) {
-        let due = self.looked_at + self.policy.sampling <= now.uptime;
+        let due = self.asked_to_look || self.looked_at + self.policy.sampling <= now.uptime;
         if due && self.not_launching.is_none() && self.lanes.iter().any(|lane| !self.closed.contains_key(&lane.bundle))
         {
             self.look(now, work);

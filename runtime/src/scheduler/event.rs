@@ -203,6 +203,8 @@ pub enum Event {
         holds: Option<bool>,
         reply: Reply<Conditions>,
     },
+    /// The machine may have changed: it is looked at now rather than at the next sampling, if anything depends on it.
+    Look,
     /// Launch nothing more, and expire what runs.
     Drain {
         reply: Reply<()>,

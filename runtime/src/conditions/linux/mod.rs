@@ -16,10 +16,12 @@ mod network;
 mod power;
 mod saving;
 mod sessions;
+mod watcher;
 mod work;
 
 pub use power::has_battery;
 pub use sessions::Patience;
+pub use watcher::Watcher;
 
 /// Reads small files of the kernel at each look. Files that are missing, as in some containers, or that make no sense
 /// leave the condition assumed to hold, and its source says so.
