@@ -3,6 +3,8 @@
 
 #[path = "scheduler/bundles.rs"]
 mod bundles;
+#[path = "scheduler/schedules.rs"]
+mod schedules;
 
 use std::time::Duration;
 

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::oneshot;
 
-use super::core::Core;
+use super::{
+    core::Core,
+    schedules::{ScheduleGranted, ScheduleWish},
+};
 use crate::{
     bundle::Bundle,
     rules::{
@@ -202,6 +205,11 @@ pub enum Event {
         condition: Condition,
         holds: Option<bool>,
         reply: Reply<Conditions>,
+    },
+    /// Makes, switches or removes a schedule.
+    Schedule {
+        wish: ScheduleWish,
+        reply: Reply<ScheduleGranted>,
     },
     /// Launch nothing more, and expire what runs.
     Drain {
