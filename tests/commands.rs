@@ -331,3 +331,107 @@ fn every_condition_is_stated_and_released_by_hand() {
     assert!(cool.contains(" no ") && cool.contains(" ago ") && cool.ends_with("stated"), "{shown}");
     stop(host);
 }
+
+#[test]
+fn schedules_are_made_shown_and_removed_with_a_host_and_without() {
+    let place = installed();
+    let identifier = "test.behaviours.succeeds";
+    let add =
+        ["schedule", "add", "nightly", identifier, "30 2 * * *", "--time-zone", "Europe/Berlin", "--jitter", "10m"];
+    let said = place.run(&add);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.text().starts_with("schedule test.behaviours:nightly is added\nit comes next: "), "{}", said.text());
+    assert!(said.text().contains("no host is running: it waits for `idlewild serve --state "), "{}", said.text());
+    let alone = place.ask(&["schedule", "list"]);
+    assert_eq!(place.ask_one(&add)["changed"], false, "once more changes nothing");
+
+    let host = place.serve_at_ease(&[]);
+    let mut hosted = place.ask(&["schedule", "list"]);
+    assert_eq!(hosted, alone);
+    let schedule = hosted.remove(0);
+    assert_eq!((&schedule["state"], &schedule["kind"]), (&json!("enabled"), &json!("app-refresh")));
+    assert_eq!(schedule["next"].as_array().unwrap().len(), 5);
+    let next = place.ask(&["schedule", "next", "test.behaviours:nightly", "--count", "2"]);
+    assert_eq!(next[..], schedule["next"].as_array().unwrap()[..2]);
+    assert!(next[0]["local"].as_str().unwrap().contains(" 02:30:00 +0"), "{next:?}");
+    assert!(next[0]["begins"].as_str().unwrap() > next[0]["at"].as_str().unwrap(), "{next:?}");
+    let said = place.run(&["schedule", "next", "test.behaviours:nightly"]);
+    assert!(said.text().starts_with("IN Europe/Berlin"), "{}", said.text());
+    assert_eq!(place.ask_one(&["schedule", "disable", "test.behaviours:nightly"])["changed"], true);
+    let said = place.run(&["schedule", "list"]);
+    let row = said.text().lines().nth(1).unwrap();
+    assert!(row.starts_with("test.behaviours:nightly  test.behaviours.succeeds  30 2 * * *"), "{row}");
+    assert!(row.ends_with("skip    operator  disabled"), "{row}");
+    let end = stop(host);
+    let news: Vec<_> = end.events_of("schedule", identifier).iter().map(|event| event["what"].clone()).collect();
+    assert_eq!(news, ["disabled"]);
+    let history = place.ask(&["history", "--identifier", identifier]);
+    let words: Vec<_> = history.iter().map(|entry| entry["what"].clone()).collect();
+    assert_eq!(words, ["schedule-disabled", "schedule-added"]);
+    assert_eq!(place.ask_one(&["schedule", "remove", "test.behaviours:nightly"])["changed"], true);
+    assert_eq!(place.run(&["schedule", "list"]).text(), "there is no schedule\n");
+}
+
+#[test]
+fn what_cannot_be_scheduled_is_answered_with_what_can() {
+    let place = installed();
+    place.ask_one(&["schedule", "add", "nightly", "test.behaviours.succeeds", "@daily"]);
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["add", "x", "test.behaviours.sucseeds", "@daily"], 1, "did you mean test.behaviours.succeeds?"),
+        (&["add", "x", "test.behaviours.succeeds", "0 25 * * *"], 2, "its hours are `25`, and may be `*` or 0 to 23"),
+        (&["add", "X", "test.behaviours.succeeds", "@daily"], 2, "lower-case letters, digits and hyphens"),
+        (
+            &["add", "x", "test.behaviours.succeeds", "@daily", "--time-zone", "Europe/Berln"],
+            1,
+            "this machine knows no time zone Europe/Berln; did you mean Europe/Berlin?",
+        ),
+        (
+            &["add", "x", "test.behaviours.succeeds", "*/5 * * * *", "--jitter", "5m"],
+            1,
+            "the jitter of schedule x is 5m, and its runs can be only 5m apart",
+        ),
+        (&["remove", "test.behaviours:nigthly"], 1, "did you mean test.behaviours:nightly?"),
+        (&["next", "test.behaviours:nigthly"], 1, "did you mean test.behaviours:nightly?"),
+        (&["enable", "nightly"], 2, "write its bundle's id, a colon and its name, such as com.example.gallery:nightly"),
+    ];
+    for (arguments, code, message) in cases {
+        let answer = place.run(&[&["schedule"], arguments].concat());
+        assert_eq!(answer.code, Some(code), "{arguments:?}: {}", answer.stderr);
+        assert!(answer.stderr.contains(message), "{arguments:?}: {}", answer.stderr);
+    }
+}
+
+#[test]
+fn schedules_of_a_manifest_are_inspected_installed_and_stay_the_manifests() {
+    let place = Place::new();
+    let with = |schedule: &str| {
+        let schedule = schedule.to_owned();
+        place.copy_of_bundle("behaviours", "scheduled", move |manifest| {
+            format!(
+                "{manifest}\n[[schedules]]\nname = \"nightly\"\nidentifier = \"test.behaviours.succeeds\"\n{schedule}"
+            )
+        })
+    };
+    let install = |path: &Path| {
+        let grant = format!("shared={}", place.folder("shared").display());
+        place.run(&["install", path.to_str().unwrap(), "--grant", &grant])
+    };
+    let bundle = with("calendar = \"@daily\"\ntime-zone = \"Europe/Berln\"\n");
+    let refused = install(&bundle);
+    assert_eq!(refused.code, Some(1));
+    let message = "bundle test.behaviours: schedule nightly: this machine knows no time zone Europe/Berln; did you mean Europe/Berlin?";
+    assert!(refused.stderr.contains(message), "{}", refused.stderr);
+    let bundle = with("calendar = \"30 2 * * *\"\nmissed = \"once\"\njitter = \"10m\"\n");
+    let said = place.run(&["inspect", bundle.to_str().unwrap()]);
+    let line = "schedules     nightly: 30 2 * * * UTC, test.behaviours.succeeds as app-refresh, missed once, jitter 10 min 0 s";
+    assert!(said.text().contains(line), "{}", said.text());
+    let installed = install(&bundle);
+    assert_eq!(installed.code, Some(0), "{}", installed.stderr);
+    assert_eq!(place.ask_one(&["schedule", "list"])["origin"], "manifest");
+    let refused = place.run(&["schedule", "remove", "test.behaviours:nightly"]);
+    assert!(
+        refused.stderr.contains("`idlewild schedule disable test.behaviours:nightly` keeps it from running"),
+        "{}",
+        refused.stderr
+    );
+}

@@ -13,13 +13,14 @@ use syn::visit::{self, Visit};
 const ROOMS: &[(&str, &[&str])] = &[
     ("rules", &[]),
     ("spelling", &[]),
+    ("zones", &["rules", "spelling"]),
     ("clock", &["rules"]),
     ("conditions", &["rules", "spelling"]),
     ("store", &["rules"]),
     ("bundle", &["rules", "spelling"]),
     ("engine", &["rules", "clock", "bundle"]),
-    ("scheduler", &["rules", "clock", "conditions", "store", "bundle", "engine"]),
-    ("host", &["rules", "spelling", "clock", "conditions", "store", "bundle", "engine", "scheduler"]),
+    ("scheduler", &["rules", "zones", "clock", "conditions", "store", "bundle", "engine"]),
+    ("host", &["rules", "spelling", "zones", "clock", "conditions", "store", "bundle", "engine", "scheduler"]),
     ("api", &["host", "rules"]),
     ("config", &["conditions", "rules"]),
     ("daemon", &["api", "bundle", "clock", "conditions", "config", "engine", "host", "rules", "store"]),
@@ -55,6 +56,8 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("etcetera", &["config"]),
     ("strsim", &["spelling"]),
     ("semver", &["bundle"]),
+    // Arithmetic on dates and nothing else: it reads no clock, and what it is given of a zone is an argument.
+    ("croner", &["rules"]),
     ("dialoguer", &["cli"]),
     ("rustix", &["bundle", "clock", "conditions", "daemon", "engine"]),
     ("serde", &["api", "cli", "daemon", "host"]),
@@ -65,7 +68,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("tracing", &["daemon", "engine", "host", "scheduler"]),
     ("bytes", &["api", "engine"]),
     ("bytesize", &["bundle", "cli"]),
-    ("jiff", &["cli", "rules", "scheduler"]),
+    ("jiff", &["cli", "rules", "scheduler", "zones"]),
     ("thiserror", &["api", "bundle", "conditions", "config", "engine", "host", "rules", "scheduler", "store"]),
 ];
 

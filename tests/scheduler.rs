@@ -3,6 +3,8 @@
 
 #[path = "scheduler/bundles.rs"]
 mod bundles;
+#[path = "scheduler/schedules.rs"]
+mod schedules;
 
 use std::{sync::atomic::Ordering, time::Duration};
 

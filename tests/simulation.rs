@@ -349,6 +349,7 @@ impl Life {
                 | What::Suspended { .. }
                 | What::Resumed { .. }
                 | What::ConditionChanged { .. }
+                | What::Schedule { .. }
                 | What::BundleInstalled { .. }
                 | What::BundleRolledBack { .. }
                 | What::BundleSigned { .. }

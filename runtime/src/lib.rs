@@ -17,3 +17,4 @@ pub mod rules;
 pub mod scheduler;
 pub mod spelling;
 pub mod store;
+pub mod zones;

@@ -76,6 +76,12 @@ pub fn policy(profile: Profile) -> Policy {
         history_tasks: 10_000,
         history_age: Duration::from_secs(30 * 86_400),
         history_changes: 3,
+        schedules: SchedulePolicy {
+            schedules: 100,
+            missed_runs: 3,
+            missed_after: Duration::from_secs(60),
+            clock_set_back: Duration::from_secs(86_400),
+        },
     }
 }
 

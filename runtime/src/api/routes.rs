@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     host::{self, Happening, Host, HostError},
-    rules::{BundleId, Identifier, TaskId},
+    rules::{BundleId, Identifier, ScheduleId, TaskId},
 };
 
 type Answer<T> = Result<Json<T>, Problem>;
@@ -66,6 +66,9 @@ pub fn router(host: Host, about: wire::About, closing: Closing) -> Router {
         .route("/requests/{identifier}", delete(cancel))
         .route("/requests/{identifier}/launch", post(launch_now))
         .route("/identifiers/{identifier}/expire", post(expire_now))
+        .route("/schedules", get(schedules).post(add_schedule))
+        .route("/schedules/{schedule}", get(schedule).delete(remove_schedule))
+        .route("/schedules/{schedule}/enabled", put(switch_schedule))
         .route("/history", get(history))
         .route("/tasks", get(tasks))
         .route("/tasks/{task}", get(task))
@@ -224,6 +227,44 @@ async fn expire_now(
     Body(asked): Body<wire::ExpireNow>,
 ) -> Answer<wire::ExpiredNow> {
     Ok(Json(wire::ExpiredNow { expired: served.host.expire(&identifier, asked.reason.0).await? }))
+}
+
+async fn schedules(
+    State(served): State<Served>,
+    Params(query): Params<wire::ScheduleQuery>,
+) -> Answer<Vec<wire::Schedule>> {
+    Ok(Json(served.host.schedules(query.into_filter()).await?.into_iter().map(wire::Schedule::from).collect()))
+}
+
+async fn schedule(
+    State(served): State<Served>,
+    Segment(schedule): Segment<ScheduleId>,
+    Params(query): Params<wire::TimesQuery>,
+) -> Answer<wire::Schedule> {
+    Ok(Json(served.host.schedule(&schedule, query.times()).await?.into()))
+}
+
+async fn add_schedule(
+    State(served): State<Served>,
+    Body(asked): Body<wire::AddSchedule>,
+) -> Answer<wire::ScheduleGranted> {
+    let (bundle, schedule) = asked.into_rules().map_err(Problem::bad_request)?;
+    Ok(Json(served.host.put_schedule(bundle, schedule).await?.into()))
+}
+
+async fn switch_schedule(
+    State(served): State<Served>,
+    Segment(schedule): Segment<ScheduleId>,
+    Body(switch): Body<wire::SwitchSchedule>,
+) -> Answer<wire::ScheduleGranted> {
+    Ok(Json(served.host.switch_schedule(&schedule, switch.enabled).await?.into()))
+}
+
+async fn remove_schedule(
+    State(served): State<Served>,
+    Segment(schedule): Segment<ScheduleId>,
+) -> Answer<wire::ScheduleGranted> {
+    Ok(Json(served.host.remove_schedule(&schedule).await?.into()))
 }
 
 async fn tasks(State(served): State<Served>, Params(query): Params<wire::PastQuery>) -> Answer<Vec<wire::Task>> {

@@ -15,6 +15,7 @@ use clap::{
 use super::{
     file_arguments::{Build, Inspect, Keys, Sign, Verify},
     new::New,
+    schedule::Schedules,
 };
 use crate::{
     api::wire::{self, FromText, Text},
@@ -187,6 +188,9 @@ Example:
     /// Ask what runs of an identifier to stop now, for development
     #[command(after_help = "Example:\n  idlewild expire com.example.gallery.image-count --reason time-limit")]
     Expire(Expire),
+    /// Ask for tasks by the calendar, and show when they come
+    #[command(after_help = "Example:\n  idlewild schedule list")]
+    Schedule(Schedules),
     /// List tasks, newest first
     #[command(after_help = "Example:\n  idlewild tasks --identifier com.example.gallery.refresh")]
     Tasks(Past),
@@ -456,16 +460,20 @@ impl Submit {
     }
 
     fn input(&self) -> anyhow::Result<Vec<u8>> {
-        let Some(text) = &self.input else { return Ok(Vec::new()) };
-        match text.strip_prefix('@') {
-            None => Ok(text.clone().into_bytes()),
-            Some("-") => {
-                let mut input = Vec::new();
-                io::stdin().read_to_end(&mut input).context("the input could not be read from stdin")?;
-                Ok(input)
-            }
-            Some(path) => fs::read(path).with_context(|| format!("the input could not be read from {path}")),
+        self.input.as_deref().map_or(Ok(Vec::new()), read_input)
+    }
+}
+
+/// What TEXT, @FILE or @- stands for.
+pub(super) fn read_input(text: &str) -> anyhow::Result<Vec<u8>> {
+    match text.strip_prefix('@') {
+        None => Ok(text.as_bytes().to_vec()),
+        Some("-") => {
+            let mut input = Vec::new();
+            io::stdin().read_to_end(&mut input).context("the input could not be read from stdin")?;
+            Ok(input)
         }
+        Some(path) => fs::read(path).with_context(|| format!("the input could not be read from {path}")),
     }
 }
 
@@ -566,7 +574,7 @@ fn secret(text: &str) -> anyhow::Result<GrantOffer> {
     Ok(GrantOffer::parse_secret(text)?.with_absolute_path()?)
 }
 
-fn limit(text: &str) -> Result<usize, String> {
+pub(super) fn limit(text: &str) -> Result<usize, String> {
     use crate::api::wire::LIST_LIMIT;
     match text.parse() {
         Ok(limit @ 1..=LIST_LIMIT) => Ok(limit),

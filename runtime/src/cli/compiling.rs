@@ -72,6 +72,7 @@ fn follow(what: &wire::What, bar: &mut Option<ProgressBar>) {
         | wire::What::Expiring { .. }
         | wire::What::Ended { .. }
         | wire::What::ConditionChanged { .. }
+        | wire::What::Schedule { .. }
         | wire::What::Missed { .. } => {}
     }
 }

@@ -175,6 +175,7 @@ impl Display {
             | wire::What::Waiting { .. }
             | wire::What::Cancelled { .. }
             | wire::What::ConditionChanged { .. }
+            | wire::What::Schedule { .. }
             | wire::What::Missed { .. } => {}
         }
         true
@@ -357,9 +358,37 @@ fn describe(what: &wire::What) -> Option<Line> {
         wire::What::ConditionChanged { condition, holds, source } => {
             line("condition", condition, format!("{} ({source})", yes_or_no(*holds)))
         }
+        wire::What::Schedule { bundle: _, identifier, schedule, news } => {
+            let (verb, detail) = news_of(news);
+            line(verb, identifier, format!("schedule {schedule}{detail}"))
+        }
         wire::What::Missed { count } => {
             line("missed", &human::plural(*count, "event"), "they came faster than they could be shown".to_owned())
         }
+    }
+}
+
+/// What became of a schedule, as verb and tail of a line.
+fn news_of(news: &wire::ScheduleNews) -> (&'static str, String) {
+    match news {
+        wire::ScheduleNews::Added => ("added", String::new()),
+        wire::ScheduleNews::Removed { cause } => ("removed", format!(", by {cause}")),
+        wire::ScheduleNews::Enabled => ("enabled", String::new()),
+        wire::ScheduleNews::Disabled => ("disabled", String::new()),
+        wire::ScheduleNews::Due { occurrence, request } => {
+            ("due", format!(" of {}: request {request}", human::moment(occurrence)))
+        }
+        wire::ScheduleNews::Refused { occurrence, code: _, message } => {
+            ("refused", format!(" of {}: {message}", human::moment(occurrence)))
+        }
+        wire::ScheduleNews::Missed { from, to } if from == to => ("missed", format!(" of {}", human::moment(from))),
+        wire::ScheduleNews::Missed { from, to } => {
+            ("missed", format!(" from {} to {}", human::moment(from), human::moment(to)))
+        }
+        wire::ScheduleNews::Restarted { from } => {
+            ("restarted", format!(": the clock was set back from after {}", human::moment(from)))
+        }
+        wire::ScheduleNews::Stopped { message } => ("stopped", format!(": {message}")),
     }
 }
 

@@ -69,6 +69,7 @@ fn lines(inspection: &Inspection, nothing: Option<&str>) -> Vec<String> {
         world,
         background_modes,
         identifiers,
+        schedules,
         asks,
         memory_bytes,
         imports,
@@ -87,6 +88,7 @@ fn lines(inspection: &Inspection, nothing: Option<&str>) -> Vec<String> {
     lines.add_all("signature", bundle.iter().map(|_| signature.verdict.clone()));
     lines.add_all("modes", (!background_modes.is_empty()).then(|| background_modes.join(", ")));
     lines.add_all("identifiers", identifiers.iter().cloned());
+    lines.add_all("schedules", schedules.iter().map(schedule));
     lines.add_all("memory", memory_bytes.map(|bytes| format!("at most {}", human::size(bytes))));
     lines.add_all("asks", asks.iter().map(ask));
     let is_offered = nothing.is_some();
@@ -129,6 +131,16 @@ fn in_words(world: &str) -> String {
         "async-background-app" => format!("{world}: awaits its work and its expiration together"),
         world => world.to_owned(),
     }
+}
+
+fn schedule(schedule: &wire::DeclaredSchedule) -> String {
+    let wire::DeclaredSchedule { name, identifier, kind, calendar, time_zone, jitter_ms, missed, enabled } = schedule;
+    let jitter = match jitter_ms {
+        0 => String::new(),
+        milliseconds => format!(", jitter {}", human::length(milliseconds.saturating_mul(1_000))),
+    };
+    let disabled = if *enabled { "" } else { ", disabled" };
+    format!("{name}: {calendar} {time_zone}, {identifier} as {kind}, missed {missed}{jitter}{disabled}")
 }
 
 fn ask(ask: &wire::Ask) -> String {

@@ -16,6 +16,7 @@ mod keys;
 mod new;
 mod output;
 mod requests;
+mod schedule;
 mod serve;
 mod tasks;
 
@@ -125,6 +126,7 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
         Command::Launch(command) => requests::launch(client, out, command).await,
         Command::Expire(command) => requests::expire(client, out, command).await,
         Command::Why(command) => requests::why(client, out, command).await,
+        Command::Schedule(command) => schedule::schedule(client, out, command).await,
         Command::Tasks(command) => tasks::tasks(client, out, command).await,
         Command::History(command) => history::history(client, out, command).await,
         Command::Task(command) => tasks::task(client, out, command).await,

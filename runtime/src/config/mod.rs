@@ -10,7 +10,7 @@ use etcetera::base_strategy::{BaseStrategy, Xdg};
 
 use crate::{
     conditions::{self, Outlook, Patience},
-    rules::{Allowance, ByKind, Policy, Profile},
+    rules::{Allowance, ByKind, Policy, Profile, SchedulePolicy},
 };
 
 /// A machine with a battery is a device, another one a server. `root` is `/`, or a recorded tree.
@@ -200,6 +200,15 @@ settings! {
     /// How many changes of one bundle and its requests are kept.
     history_changes: u64 = count(1_000), "changes";
 
+    /// How many schedules one bundle may have.
+    schedules: usize = count(1_000), "schedules";
+    /// How many missed occurrences of one schedule run under `all`.
+    missed_runs: usize = count(100), "runs";
+    /// From how late on an occurrence of a schedule counts as missed.
+    missed_after: Duration = seconds(60), "s";
+    /// From how far on a clock that was set back is taken to have been wrong, so that schedules start anew.
+    clock_set_back: Duration = hours(24), "h";
+
     /// How often the machine's conditions are looked at while something waits for them.
     conditions_every: Duration = seconds(5), "s";
     /// At which level the battery is low.
@@ -262,6 +271,12 @@ impl Settings {
             history_tasks: self.history_tasks,
             history_age: self.history_time,
             history_changes: self.history_changes,
+            schedules: SchedulePolicy {
+                schedules: self.schedules,
+                missed_runs: self.missed_runs,
+                missed_after: self.missed_after,
+                clock_set_back: self.clock_set_back,
+            },
         }
     }
 
@@ -298,7 +313,7 @@ fn hours(number: u64) -> Duration {
 }
 
 fn days(number: u64) -> Duration {
-    minutes(number * 24 * 60)
+    hours(number * 24)
 }
 
 fn kibibytes<T: std::ops::Shl<u32, Output = T>>(number: T) -> T {

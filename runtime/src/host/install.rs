@@ -45,6 +45,7 @@ impl Host {
             check_order(&old.bundle.manifest, &offer.manifest)?;
         }
         check_names(&offer.manifest, &self.installed().await?)?;
+        self.check_schedules(&offer.manifest)?;
         let replaced = self.replace(old.as_ref(), follows, &offer, grants, verdict).await;
         if replaced.is_err() {
             self.forget_unused(&offer.digest).await;

@@ -4,6 +4,7 @@ mod bundles;
 mod error;
 mod install;
 mod kept_grants;
+mod schedules;
 mod settle;
 mod trust;
 
@@ -12,7 +13,11 @@ use std::{path::PathBuf, sync::Arc};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, broadcast};
 
-pub use self::{error::HostError, trust::InstalledInspection};
+pub use self::{
+    error::HostError,
+    schedules::{Occurrence, ScheduleFilter, ScheduleGranted, ScheduleView},
+    trust::InstalledInspection,
+};
 pub use crate::bundle::{
     Access, Ask, DirectoryAsk, DirectoryGrant, GrantOffer, Grants, HttpGrant, Import, Inspection, Manifest, Need,
     Origin, Producer, SecretGrant, SecretHeader, SecretSource, SignaturePolicy, SignatureView, Trust, TrustedKey,

@@ -1,6 +1,6 @@
 //! What history keeps of bundles, and of requests that ended without a task. Tasks are a history of their own.
 
-use super::{BundleId, Identifier, RequestId, Timestamp, What};
+use super::{BundleId, Identifier, RequestId, ScheduleName, ScheduleNews, Timestamp, What};
 
 /// One change, as it is noted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,8 +10,8 @@ pub struct HistoryEntry {
     /// Whose request it was, where it was one's.
     pub identifier: Option<Identifier>,
     pub request: Option<RequestId>,
-    /// The cause of a cancellation, the request that replaced this one, the version that was installed, the
-    /// signer.
+    /// The cause of a cancellation, the request that replaced this one, the version that was installed, the signer, the
+    /// schedule.
     pub detail: Option<String>,
 }
 
@@ -65,6 +65,11 @@ impl HistoryEntry {
             What::Submitted { bundle, identifier, request, replaced: Some(replaced) } => {
                 of_request(bundle, identifier, *replaced, HistoryWord::Replaced, format!("by request {request}"))
             }
+            What::Schedule { bundle, identifier, schedule, news } => {
+                let (what, detail) = of_schedule(schedule, news)?;
+                let (bundle, identifier) = (bundle.clone(), Some(identifier.clone()));
+                Some(HistoryEntry { bundle, what, identifier, request: None, detail: Some(detail) })
+            }
             What::Submitted { replaced: None, .. }
             | What::Compiling { .. }
             | What::Compiled { .. }
@@ -80,6 +85,30 @@ impl HistoryEntry {
             | What::ConditionChanged { .. } => None,
         }
     }
+}
+
+/// What is to be noted of a schedule. That an occurrence was submitted is told by what became of its request.
+fn of_schedule(schedule: &ScheduleName, news: &ScheduleNews) -> Option<(HistoryWord, String)> {
+    Some(match news {
+        ScheduleNews::Due { .. } => return None,
+        ScheduleNews::Added => (HistoryWord::ScheduleAdded, schedule.to_string()),
+        ScheduleNews::Removed { cause } => (HistoryWord::ScheduleRemoved, format!("{schedule}: {cause}")),
+        ScheduleNews::Enabled => (HistoryWord::ScheduleEnabled, schedule.to_string()),
+        ScheduleNews::Disabled => (HistoryWord::ScheduleDisabled, schedule.to_string()),
+        ScheduleNews::Refused { occurrence, refusal } => {
+            (HistoryWord::ScheduleRefused, format!("{schedule} at {occurrence:.0}: {refusal}"))
+        }
+        ScheduleNews::Missed { from, to } if from == to => {
+            (HistoryWord::ScheduleMissed, format!("{schedule} at {from:.0}"))
+        }
+        ScheduleNews::Missed { from, to } => {
+            (HistoryWord::ScheduleMissed, format!("{schedule} from {from:.0} to {to:.0}"))
+        }
+        ScheduleNews::Restarted { from } => {
+            (HistoryWord::ScheduleRestarted, format!("{schedule}: the clock was set back from after {from:.0}"))
+        }
+        ScheduleNews::Stopped { message } => (HistoryWord::ScheduleStopped, format!("{schedule}: {message}")),
+    })
 }
 
 words! {
@@ -100,5 +129,18 @@ words! {
         Cancelled = "cancelled",
         /// A request gave way to a newer one of its identifier.
         Replaced = "replaced",
+        ScheduleAdded = "schedule-added",
+        /// The detail is the cause.
+        ScheduleRemoved = "schedule-removed",
+        ScheduleEnabled = "schedule-enabled",
+        ScheduleDisabled = "schedule-disabled",
+        /// An occurrence was refused; the detail says why.
+        ScheduleRefused = "schedule-refused",
+        /// Occurrences came while nobody looked, and do not run.
+        ScheduleMissed = "schedule-missed",
+        /// The clock was set back by a lot, so that what was seen before is forgotten.
+        ScheduleRestarted = "schedule-restarted",
+        /// Its time zone is unknown here.
+        ScheduleStopped = "schedule-stopped",
     }
 }

@@ -4,6 +4,7 @@
 #[macro_use]
 mod words;
 mod admission;
+mod calendar;
 mod choice;
 mod eligibility;
 mod explain;
@@ -12,8 +13,10 @@ mod pace;
 mod policy;
 mod records;
 mod running;
+mod schedule;
 
 pub use admission::*;
+pub use calendar::*;
 pub use choice::*;
 pub use eligibility::*;
 pub use explain::*;
@@ -22,4 +25,5 @@ pub use pace::*;
 pub use policy::*;
 pub use records::*;
 pub use running::*;
+pub use schedule::*;
 pub use words::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{records::RequestRecord, words::*};
+use super::{records::RequestRecord, schedule::SchedulePolicy, words::*};
 
 words! {
     /// A named policy. `device` keeps the original framework's limits; `server` keeps its contract with wider ones.
@@ -53,6 +53,7 @@ pub struct Policy {
     pub history_age: Duration,
     /// How many changes of each bundle and its requests are remembered.
     pub history_changes: u64,
+    pub schedules: SchedulePolicy,
 }
 
 /// One number for each kind.

@@ -2,7 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use super::{eligibility::Missing, explain::Mend, words::*};
+use super::{
+    eligibility::Missing,
+    explain::Mend,
+    schedule::{ScheduleName, ScheduleNews},
+    words::*,
+};
 
 words! {
     /// Who or what cancelled a request.
@@ -359,5 +364,12 @@ pub enum What {
         condition: Condition,
         holds: bool,
         source: String,
+    },
+    /// Something became of a schedule or of its occurrences.
+    Schedule {
+        bundle: BundleId,
+        identifier: Identifier,
+        schedule: ScheduleName,
+        news: ScheduleNews,
     },
 }

@@ -11,6 +11,7 @@ use super::{
     event::{Event, InstalledBundle, Loads, Question, Reply, SchedulerError},
     launching::crowd,
     ledger::Ledger,
+    schedules::{Agenda, ChangedSchedules},
     staging::Staging,
 };
 use crate::{
@@ -72,6 +73,7 @@ pub struct Core {
     pub(super) next_latest_begin: Option<Timestamp>,
     /// When a bundle may be served again that has used up what it may.
     pub(super) next_pace: Option<Timestamp>,
+    pub(super) agenda: Agenda,
     /// False spares a look-up while nothing runs after anything, or nothing keeps a checkpoint.
     pub(super) runs_after: bool,
     pub(super) checkpoints: bool,
@@ -124,6 +126,7 @@ impl Installed {
 #[derive(Default)]
 pub(super) struct Work {
     pub(super) ledger: Ledger,
+    pub(super) schedules: ChangedSchedules,
     pub(super) happenings: Vec<What>,
     /// Requests that became pending or came nearer to running in this step.
     pub(super) moved: Vec<StoredRequest>,
@@ -209,6 +212,7 @@ impl Core {
             next_ripening: None,
             next_latest_begin: None,
             next_pace: None,
+            agenda: Agenda::default(),
             runs_after: false,
             checkpoints: false,
             not_launching: (!launching).then_some(now.wall),
@@ -256,6 +260,7 @@ impl Core {
             thinned,
             recount_history,
             bundles_before,
+            schedules,
             ..
         } = work;
         let statements = ledger.into_statements(&self.policy);
@@ -271,6 +276,9 @@ impl Core {
                     if self.store.heads(&lane, 1).is_ok_and(|heads| heads.is_empty()) {
                         self.lanes.leave(&lane);
                     }
+                }
+                if !schedules.is_empty() {
+                    self.schedules_changed(now);
                 }
                 if recount_history && let Ok(counts) = self.store.history_counts() {
                     self.history = counts.into_iter().collect();
@@ -337,7 +345,7 @@ impl Core {
         }
         let orders = self.running.values().filter_map(|running| running.next_order(&self.policy));
         let look = self.stands_on_conditions().then(|| self.looked_at + self.policy.sampling);
-        let dates = [self.next_ripening, self.next_latest_begin, self.next_pace];
+        let dates = [self.next_ripening, self.next_latest_begin, self.next_pace, self.agenda.next];
         let wall = dates.into_iter().flatten().min().filter(|_| self.not_launching.is_none());
         Until { wall, uptime: orders.chain(look).min() }
     }
@@ -384,10 +392,13 @@ impl Core {
             settled?;
         }
         self.give_orders(now, work);
+        self.fire_schedules(now, work)?;
         self.ripen(now, work)?;
         self.make_urgent(now, work)?;
         self.launch_ready(now, work)?;
-        self.tell_waiting(now, work)
+        self.tell_waiting(now, work)?;
+        self.settle_schedules(now, work);
+        Ok(())
     }
 
     pub(super) fn take(&mut self, now: Now, event: Event, work: &mut Work) -> Result<(), StoreError> {
@@ -468,6 +479,10 @@ impl Core {
             }
             // Taken up at the beginning of the step.
             Event::Look => {}
+            Event::Schedule { wish, reply } => {
+                let answer = self.grant_wish(now, wish, work);
+                return pass_on(work, reply, answer);
+            }
             Event::Drain { reply } => {
                 self.not_launching.get_or_insert(now.wall);
                 self.draining = true;
@@ -554,6 +569,7 @@ impl Core {
         self.history = self.store.history_counts()?.into_iter().collect();
         self.paces = self.store.paces()?;
         self.read_dates(now);
+        self.agenda = Agenda::load(&mut self.store)?;
         self.runs_after = self.store.has_run_after()?;
         self.checkpoints = self.store.has_checkpoints()?;
         for lane in self.store.lanes()? {

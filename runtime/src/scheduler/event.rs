@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::oneshot;
 
-use super::core::Core;
+use super::{
+    core::Core,
+    schedules::{ScheduleGranted, ScheduleWish},
+};
 use crate::{
     bundle::Bundle,
     rules::{
@@ -205,6 +208,11 @@ pub enum Event {
     },
     /// The machine may have changed: it is looked at now rather than at the next sampling, if anything depends on it.
     Look,
+    /// Makes, switches or removes a schedule.
+    Schedule {
+        wish: ScheduleWish,
+        reply: Reply<ScheduleGranted>,
+    },
     /// Launch nothing more, and expire what runs.
     Drain {
         reply: Reply<()>,

@@ -8,6 +8,7 @@ mod ledger;
 mod questions;
 mod rehearsal;
 mod requests;
+mod schedules;
 mod staging;
 mod tasks;
 
@@ -19,7 +20,12 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
 
-pub use self::{core::*, event::*, rehearsal::Rehearsal};
+pub use self::{
+    core::*,
+    event::*,
+    rehearsal::Rehearsal,
+    schedules::{ScheduleGranted, ScheduleWish},
+};
 use crate::{
     clock::Clock,
     engine::{Asker, Services},

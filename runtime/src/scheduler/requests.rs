@@ -381,6 +381,7 @@ impl Core {
         let cancelled = self.cancel_all(bundle, CancelCause::BundleRemoved, work)?;
         let expired =
             self.expire_all(now, ExpirationReason::BundleRemoved, work, |running| running.lane.bundle == *bundle);
+        self.remove_schedules(bundle, work)?;
         work.ledger.write_all(store::remove_bundle(bundle, keep_data));
         if self.paces.remove(bundle).is_some() {
             work.ledger.write(store::remove_pace(bundle));
@@ -428,7 +429,7 @@ pub(super) fn older(unfinished: &[StoredRequest], request: RequestId) -> Option<
 }
 
 /// Pending and never launched: a newer request of the identifier replaces it.
-fn is_unlaunched(stored: &StoredRequest) -> bool {
+pub(super) fn is_unlaunched(stored: &StoredRequest) -> bool {
     stored.stage != Stage::Launched && stored.record.attempt == 1
 }
 

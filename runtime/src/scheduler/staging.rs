@@ -116,6 +116,11 @@ impl Core {
         Ok(pending.into_iter().map(|stored| stored.record.request).collect())
     }
 
+    /// The bundle that is being changed.
+    pub(super) fn changing(&self) -> Option<&BundleId> {
+        self.staging.as_ref().map(Staging::id)
+    }
+
     /// Ends a change without making it: everything is as before.
     pub(super) fn abandon(&mut self, now: Now, work: &mut Work) -> Result<(), StoreError> {
         let Some(staging) = self.staging.take() else { return Ok(()) };
@@ -158,6 +163,7 @@ impl Core {
         self.bundles.insert(id.clone(), installed);
         self.set_gate(now.wall, &id);
         work.happenings.extend(told);
+        self.change_schedules(now, &id, work)?;
         self.perform(now, &id, asked, work)?;
         Ok(cancelled)
     }

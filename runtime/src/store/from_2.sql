@@ -1,5 +1,5 @@
 -- From version 2, which knew neither other kinds than app-refresh and processing, nor latest begin, retry and repeat, nor what a
--- bundle has used up, nor keys of submissions, and which forgot who had signed a bundle when its data was kept.
+-- bundle has used up, nor keys of submissions, nor schedules, and which forgot who had signed a bundle when its data was kept.
 
 ALTER TABLE kept_data ADD COLUMN signer TEXT;
 
@@ -54,3 +54,31 @@ CREATE TABLE submission_key (
 
 CREATE INDEX submission_key_by_age
   ON submission_key (at);
+
+CREATE TABLE schedule (
+  bundle TEXT NOT NULL,
+  name TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  identifier TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  network INTEGER NOT NULL,
+  power INTEGER NOT NULL,
+  calendar TEXT NOT NULL,
+  zone TEXT NOT NULL,
+  jitter_ms INTEGER NOT NULL,
+  missed TEXT NOT NULL,
+  input BLOB NOT NULL,
+  enabled INTEGER NOT NULL,
+  seen INTEGER NOT NULL,
+  owing INTEGER NOT NULL,
+  next_at INTEGER,
+  PRIMARY KEY (bundle, name)
+) STRICT;
+
+CREATE INDEX schedule_by_next
+  ON schedule (next_at)
+  WHERE next_at IS NOT NULL;
+
+CREATE INDEX schedule_owing
+  ON schedule (bundle, identifier)
+  WHERE owing = 1;

@@ -8,6 +8,7 @@ mod keys;
 mod pace;
 mod requests;
 mod row;
+mod schedules;
 mod sqlite;
 mod tasks;
 
@@ -17,6 +18,7 @@ pub use history::*;
 pub use keys::*;
 pub use pace::*;
 pub use requests::*;
+pub use schedules::*;
 pub use sqlite::*;
 pub use tasks::*;
 

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Missing, Outcome, Progress, Reason, Text, Usage};
-use crate::rules::{self, BundleId, CancelCause, Condition, ExpirationReason, Identifier, KindName, Timestamp};
+use super::{Missing, Outcome, Progress, Reason, ScheduleNews, Text, Usage};
+use crate::rules::{
+    self, BundleId, CancelCause, Condition, ExpirationReason, Identifier, KindName, ScheduleName, Timestamp,
+};
 
 /// Something that happened. The key `event` names it; the other keys stand beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +137,13 @@ pub enum What {
         holds: bool,
         source: String,
     },
+    Schedule {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        schedule: Text<ScheduleName>,
+        #[serde(flatten)]
+        news: ScheduleNews,
+    },
     /// This listener fell behind and lost so many events.
     Missed {
         count: u64,
@@ -173,6 +182,7 @@ impl What {
             What::Expiring { .. } => "expiring",
             What::Ended { .. } => "ended",
             What::ConditionChanged { .. } => "condition-changed",
+            What::Schedule { .. } => "schedule",
             What::Missed { .. } => "missed",
         }
     }
@@ -266,6 +276,12 @@ impl From<&rules::What> for What {
                     comes_back,
                 }
             }
+            rules::What::Schedule { bundle, identifier, schedule, news } => What::Schedule {
+                bundle: Text(bundle),
+                identifier: Text(identifier),
+                schedule: Text(schedule),
+                news: news.into(),
+            },
             rules::What::ConditionChanged { condition, holds, source } => {
                 What::ConditionChanged { condition: Text(condition), holds, source }
             }
@@ -355,7 +371,25 @@ mod tests {
             },
             rules::What::ConditionChanged { condition: Condition::Idle, holds: true, source: "stated".into() },
         ];
-        for what in happened {
+        let schedule = |news| rules::What::Schedule {
+            bundle: bundle(),
+            identifier: identifier(),
+            schedule: ScheduleName::parse("nightly").unwrap(),
+            news,
+        };
+        let refusal = rules::Refusal { code: rules::RefusalCode::NotPermitted, message: "no".into() };
+        let scheduled = [
+            rules::ScheduleNews::Added,
+            rules::ScheduleNews::Removed { cause: CancelCause::BundleChanged },
+            rules::ScheduleNews::Enabled,
+            rules::ScheduleNews::Disabled,
+            rules::ScheduleNews::Due { occurrence: at, request },
+            rules::ScheduleNews::Refused { occurrence: at, refusal },
+            rules::ScheduleNews::Missed { from: at, to: at },
+            rules::ScheduleNews::Restarted { from: at },
+            rules::ScheduleNews::Stopped { message: "unknown".into() },
+        ];
+        for what in happened.into_iter().chain(scheduled.map(schedule)) {
             let event = Event::from(&rules::Happening { at, what });
             let json = serde_json::to_string(&event).unwrap();
             assert!(json.starts_with(r#"{"at":"2026-07-28T09:00:00Z","event":""#), "{json}");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bundle, Grant, Text, bundles::list_grants};
+use super::{Bundle, DeclaredSchedule, Grant, Text, bundles::list_grants};
 use crate::{
     host,
     rules::{BundleId, Pattern},
@@ -21,6 +21,8 @@ pub struct Inspection {
     pub world: Option<String>,
     pub background_modes: Vec<String>,
     pub identifiers: Vec<String>,
+    /// What its manifest declares.
+    pub schedules: Vec<DeclaredSchedule>,
     pub asks: Vec<Ask>,
     pub memory_bytes: Option<u64>,
     pub imports: Vec<Import>,
@@ -121,6 +123,7 @@ impl From<host::Inspection> for Inspection {
             world: world.map(|world| world.name().to_owned()),
             background_modes: of(|manifest| manifest.background_modes.iter().map(|mode| mode.to_string()).collect()),
             identifiers: of(|manifest| manifest.permitted_identifiers.iter().map(Pattern::to_string).collect()),
+            schedules: manifest.iter().flat_map(|manifest| &manifest.schedules).map(DeclaredSchedule::from).collect(),
             asks: manifest.iter().flat_map(host::Manifest::asks).map(Ask::from).collect(),
             memory_bytes: manifest.as_ref().and_then(|manifest| manifest.memory),
             imports: imports.into_iter().map(Import::from).collect(),

@@ -11,6 +11,7 @@ mod grants;
 mod inspection;
 mod records;
 mod requests;
+mod schedules;
 mod text;
 mod trust;
 
@@ -26,6 +27,10 @@ pub use records::{
 pub use requests::{
     ChangeGrants, ExpireNow, Install, LaunchNow, PastQuery, Repeat, Request, RequestQuery, Retry, StateCondition,
     Switch, UninstallQuery,
+};
+pub use schedules::{
+    AddSchedule, DEFAULT_TIMES, DeclaredSchedule, Occurrence, Schedule, ScheduleGranted, ScheduleNews, ScheduleQuery,
+    SwitchSchedule, TIMES_LIMIT, TimesQuery,
 };
 pub use text::{FromText, Text};
 pub use trust::{Key, KeyTrusted, SetPolicy, Trust, TrustKey, Verdict};

@@ -392,7 +392,7 @@ impl PastQuery {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Limit(usize);
+pub(super) struct Limit(pub(super) usize);
 
 impl Default for Limit {
     fn default() -> Limit {

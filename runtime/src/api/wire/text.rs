@@ -7,8 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     host::SignaturePolicy,
     rules::{
-        Awaited, BundleId, BundleState, CancelCause, Condition, DataProtection, ExpirationReason, HistoryWord,
-        Identifier, KindName, Priority, SubmissionStrategy, TaskId, Timestamp,
+        Awaited, BundleId, BundleState, Calendar, CancelCause, Condition, DataProtection, ExpirationReason,
+        HistoryWord, Identifier, KindName, MissedRuns, Priority, RefusalCode, ScheduleId, ScheduleName, ScheduleOrigin,
+        ScheduleState, SubmissionStrategy, TaskId, Timestamp, ZoneName,
     },
 };
 
@@ -57,6 +58,30 @@ impl FromText for Timestamp {
     }
 }
 
+impl FromText for Calendar {
+    fn from_text(text: &str) -> Result<Calendar, String> {
+        Calendar::parse(text).map_err(|error| error.to_string())
+    }
+}
+
+impl FromText for ScheduleId {
+    fn from_text(text: &str) -> Result<ScheduleId, String> {
+        ScheduleId::parse(text)
+    }
+}
+
+impl FromText for ScheduleName {
+    fn from_text(text: &str) -> Result<ScheduleName, String> {
+        ScheduleName::parse(text)
+    }
+}
+
+impl FromText for ZoneName {
+    fn from_text(text: &str) -> Result<ZoneName, String> {
+        ZoneName::parse(text)
+    }
+}
+
 impl FromText for TaskId {
     fn from_text(text: &str) -> Result<TaskId, String> {
         text.parse().map(TaskId).map_err(|_| format!("`{text}` is not a task's number"))
@@ -85,7 +110,11 @@ read_words! {
     HistoryWord "sort of change",
     ExpirationReason "reason of expiration",
     KindName "kind",
+    MissedRuns "policy for missed runs",
     Priority "priority",
+    RefusalCode "code of refusal",
+    ScheduleOrigin "origin of a schedule",
+    ScheduleState "state of a schedule",
     SignaturePolicy "policy of signatures",
     SubmissionStrategy "strategy",
 }

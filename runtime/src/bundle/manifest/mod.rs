@@ -11,9 +11,10 @@ use bytesize::ByteSize;
 use toml::de::DeTable;
 
 use super::{Access, Origin};
-use crate::rules::{BackgroundMode, BundleId, Pattern};
+use crate::rules::{BackgroundMode, BundleId, Pattern, Schedule};
 
 mod reference;
+mod schedules;
 mod table;
 
 pub use reference::manifest_reference;
@@ -35,6 +36,8 @@ pub struct Manifest {
     pub component: PathBuf,
     pub background_modes: Vec<BackgroundMode>,
     pub permitted_identifiers: Vec<Pattern>,
+    /// Work by the calendar.
+    pub schedules: Vec<Schedule>,
     pub directories: Vec<DirectoryAsk>,
     /// Origins it asks to speak to.
     pub http: Vec<Origin>,
@@ -90,6 +93,8 @@ impl Manifest {
         let permitted_identifiers =
             parse_permitted_identifiers(&scheduling.required(&reference::PERMITTED_IDENTIFIERS)?, &id)?;
 
+        let schedules = schedules::parse(&root, &permitted_identifiers, &background_modes)?;
+
         let capabilities = root.section(&reference::CAPABILITIES)?;
         let asked = |key| capabilities.as_ref().and_then(|section| section.field(key));
         // One name is one thing, so that it can be granted and taken back by its name.
@@ -113,6 +118,7 @@ impl Manifest {
             component,
             background_modes,
             permitted_identifiers,
+            schedules,
             directories: directories.unwrap_or_default(),
             http: http.unwrap_or_default(),
             config: config.unwrap_or_default(),
@@ -283,6 +289,7 @@ tmp = "16 MB"
                 Pattern::parse("com.example.gallery.image-count").unwrap(),
                 Pattern::parse("com.example.gallery.export.*").unwrap(),
             ],
+            schedules: Vec::new(),
             directories: vec![
                 DirectoryAsk { name: "gallery".to_owned(), access: Access::Read },
                 DirectoryAsk { name: "album-2".to_owned(), access: Access::Write },
@@ -337,7 +344,7 @@ tmp = "16 MB"
             (
                 "[limits]",
                 "[entitlements]\n[limits]",
-                "unknown key `entitlements` in the manifest at line 17, column 2; known here: bundle, scheduling, capabilities, limits",
+                "unknown key `entitlements` in the manifest at line 17, column 2; known here: bundle, scheduling, schedules, capabilities, limits",
             ),
             (
                 "directories =",

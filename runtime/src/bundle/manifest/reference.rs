@@ -169,8 +169,115 @@ pub(super) const LIMITS: SectionReference = SectionReference {
     keys: &[MEMORY, DATA, TMP],
 };
 
+pub(super) const SCHEDULE_NAME: KeyReference = KeyReference {
+    name: "name",
+    form: "lower-case letters, digits and hyphens",
+    default: None,
+    meaning: "what it is known by, alone in its bundle",
+    example: "\"nightly\"",
+};
+
+pub(super) const SCHEDULE_IDENTIFIER: KeyReference = KeyReference {
+    name: "identifier",
+    form: "one of its permitted identifiers",
+    default: None,
+    meaning: "the handler that runs",
+    example: "\"com.example.gallery.refresh\"",
+};
+
+pub(super) const SCHEDULE_CALENDAR: KeyReference = KeyReference {
+    name: "calendar",
+    form: "minutes, hours, days of the month, months, days of the week",
+    default: None,
+    meaning: "when it runs, see [schedules](schedules.md)",
+    example: "\"30 2 * * *\"",
+};
+
+pub(super) const SCHEDULE_ZONE: KeyReference = KeyReference {
+    name: "time-zone",
+    form: "the name of a time zone, or `local` for the machine's own",
+    default: Some("UTC"),
+    meaning: "whose clock that is",
+    example: "\"Europe/Berlin\"",
+};
+
+pub(super) const SCHEDULE_KIND: KeyReference = KeyReference {
+    name: "kind",
+    form: "`app-refresh` or `processing`",
+    default: Some("`processing` where it requires something, else `app-refresh`"),
+    meaning: "what sort of work it is",
+    example: "\"processing\"",
+};
+
+pub(super) const SCHEDULE_NETWORK: KeyReference = KeyReference {
+    name: "requires-network",
+    form: "true or false",
+    default: Some("false"),
+    meaning: "whether it waits for the network; processing only",
+    example: "true",
+};
+
+pub(super) const SCHEDULE_POWER: KeyReference = KeyReference {
+    name: "requires-external-power",
+    form: "true or false",
+    default: Some("false"),
+    meaning: "whether it waits for external power; processing only",
+    example: "true",
+};
+
+pub(super) const SCHEDULE_JITTER: KeyReference = KeyReference {
+    name: "jitter",
+    form: "a length of time in quotes, shorter than the time between two runs",
+    default: Some("none"),
+    meaning: "how much later than the calendar says a run may begin; each occurrence has a moment of its own, and keeps it",
+    example: "\"10m\"",
+};
+
+pub(super) const SCHEDULE_MISSED: KeyReference = KeyReference {
+    name: "missed",
+    form: "`skip`, `once` or `all`",
+    default: Some("`skip`"),
+    meaning: "what becomes of runs that nobody was there for",
+    example: "\"once\"",
+};
+
+pub(super) const SCHEDULE_INPUT: KeyReference = KeyReference {
+    name: "input",
+    form: "text in quotes",
+    default: Some("empty"),
+    meaning: "what the handler is given",
+    example: "\"{}\"",
+};
+
+pub(super) const SCHEDULE_ENABLED: KeyReference = KeyReference {
+    name: "enabled",
+    form: "true or false",
+    default: Some("true"),
+    meaning: "whether it runs before an operator says otherwise",
+    example: "false",
+};
+
+pub(super) const SCHEDULES: SectionReference = SectionReference {
+    name: "schedules",
+    required: false,
+    meaning: "Work by the calendar. The section may stand there several times, once for each schedule.",
+    keys: &[
+        SCHEDULE_NAME,
+        SCHEDULE_IDENTIFIER,
+        SCHEDULE_CALENDAR,
+        SCHEDULE_ZONE,
+        SCHEDULE_KIND,
+        SCHEDULE_NETWORK,
+        SCHEDULE_POWER,
+        SCHEDULE_JITTER,
+        SCHEDULE_MISSED,
+        SCHEDULE_INPUT,
+        SCHEDULE_ENABLED,
+    ],
+};
+
 /// The sections of a manifest, in the order in which they are documented.
-pub(super) const SECTIONS: &[SectionReference] = &[BUNDLE, SCHEDULING, CAPABILITIES, LIMITS];
+pub(super) const SECTIONS: &[SectionReference] = &[BUNDLE, SCHEDULING, SCHEDULES, CAPABILITIES, LIMITS];
 
 /// The reference as the documents have it, in Markdown.
 pub fn manifest_reference() -> String {
@@ -178,9 +285,10 @@ pub fn manifest_reference() -> String {
         "`{MANIFEST_NAME}` is TOML of at most {} KiB. A key that is not named here is an error.\n",
         MANIFEST_LIMIT / 1024
     );
-    for section in [&BUNDLE, &SCHEDULING, &CAPABILITIES, &DIRECTORY, &LIMITS] {
+    for section in [&BUNDLE, &SCHEDULING, &SCHEDULES, &CAPABILITIES, &DIRECTORY, &LIMITS] {
         let SectionReference { name, required, meaning, keys } = section;
         let title = match SECTIONS.iter().any(|known| known.name == *name) {
+            true if *name == SCHEDULES.name => format!("`[[{name}]]`"),
             true => format!("`[{name}]`"),
             false => format!("In {name}"),
         };

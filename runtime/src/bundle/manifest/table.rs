@@ -70,6 +70,17 @@ impl<'t> Section<'t> {
         Field { text: self.text, name: format!("[{}]", section.name), value }.section(section).map(Some)
     }
 
+    /// The entries of a section that may stand in the root several times, each under its name in double brackets.
+    pub(super) fn entries(&self, section: &SectionReference) -> Result<Vec<Section<'t>>, ManifestError> {
+        let Some(value) = self.table.get(section.name) else { return Ok(Vec::new()) };
+        let name = format!("[[{}]]", section.name);
+        let Some(entries) = value.get_ref().as_array() else {
+            let mend = format!("must be tables that begin with {name}");
+            return Err(Field { text: self.text, name: format!("`{}`", section.name), value }.fault(mend));
+        };
+        entries.iter().map(|value| Field { text: self.text, name: name.clone(), value }.section(section)).collect()
+    }
+
     /// A section that must be there.
     pub(super) fn required_section(&self, section: &SectionReference) -> Result<Section<'t>, ManifestError> {
         self.section(section)?.ok_or_else(|| missing(section))
@@ -117,6 +128,10 @@ impl<'t> Field<'t> {
 
     pub(super) fn string(&self) -> Result<&'t str, ManifestError> {
         self.value.get_ref().as_str().ok_or_else(|| self.wrong_type("text in quotes"))
+    }
+
+    pub(super) fn boolean(&self) -> Result<bool, ManifestError> {
+        self.value.get_ref().as_bool().ok_or_else(|| self.wrong_type("true or false"))
     }
 
     /// The entries of a list, each under this field's name.
