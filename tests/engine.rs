@@ -8,6 +8,8 @@ mod awaiting;
 mod compiling;
 #[path = "engine/components.rs"]
 mod components;
+#[path = "engine/foreground.rs"]
+mod foreground;
 #[path = "engine/hostile.rs"]
 mod hostile;
 #[path = "engine/house.rs"]
@@ -18,6 +20,8 @@ mod kept_code;
 mod limits;
 #[path = "engine/quota.rs"]
 mod quota;
+#[path = "engine/suspension.rs"]
+mod suspension;
 #[path = "engine/web.rs"]
 mod web;
 

@@ -24,7 +24,7 @@ use idlewild::{
     },
 };
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::watch};
 
 /// Longer than anything here takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,6 +82,8 @@ pub(crate) struct Ear {
     pending: Mutex<Vec<Request>>,
     checkpoints: Mutex<HashMap<TaskId, Vec<u8>>>,
     fails_on_submit: AtomicBool,
+    /// False while the answers to submissions are held back.
+    answers: watch::Sender<bool>,
 }
 
 impl Ear {
@@ -119,8 +121,10 @@ impl Services for Ear {
         let submission = Submission { request: RequestId(7), replaced: pending.len() < before };
         pending.push(request.clone());
         self.hear(Heard::Submitted(asker, request));
+        let mut answers = self.answers.subscribe();
         Box::pin(async move {
             tokio::task::yield_now().await;
+            answers.wait_for(|answers| *answers).await.ok();
             Ok(submission)
         })
     }
@@ -163,6 +167,8 @@ pub(crate) struct House {
     /// What is granted beside the folders.
     pub(crate) given: Grants,
     next: u64,
+    /// Whether a person watches what is launched.
+    pub(crate) foreground: bool,
     pub(crate) control: Runtime,
 }
 
@@ -219,6 +225,7 @@ impl House {
             pending: Mutex::default(),
             checkpoints: Mutex::default(),
             fails_on_submit: AtomicBool::new(false),
+            answers: watch::Sender::new(true),
         });
         House {
             told: Told(World::Sync),
@@ -230,6 +237,7 @@ impl House {
             grants: Vec::new(),
             given: Grants::default(),
             next: 1,
+            foreground: false,
             control,
         }
     }
@@ -255,14 +263,33 @@ impl House {
         self.ear.fails_on_submit.store(true, Ordering::Relaxed);
     }
 
+    /// Whether submissions are answered; those that wait for it are answered as soon as they are.
+    pub(crate) fn answer_submissions(&self, answer: bool) {
+        self.ear.answers.send_replace(answer);
+    }
+
+    /// What is heard within a span.
+    pub(crate) fn heard_within(&self, span: Duration) -> Vec<Heard> {
+        let until = self.clock.now().uptime + span;
+        let left = || until.saturating_sub(self.clock.now().uptime);
+        std::iter::from_fn(|| self.heard.recv_timeout(left()).ok()).collect()
+    }
+
     /// Launches a behaviour of the fixture.
     pub(crate) fn launch(&mut self, behaviour: &str, allowance: Allowance) -> TaskId {
+        self.launch_behaviour(behaviour, "some input", allowance)
+    }
+
+    pub(crate) fn launch_with(&mut self, behaviour: &str, input: &str) -> TaskId {
+        self.launch_behaviour(behaviour, input, allowance())
+    }
+
+    fn launch_behaviour(&mut self, behaviour: &str, input: &str, allowance: Allowance) -> TaskId {
         let component = self.behaviours();
         if !self.state.path().join(format!("components/{component}.wasm")).exists() {
             self.install(component, &guest(component));
         }
-        let input = b"some input".to_vec();
-        self.launch_of(component, &format!("test.behaviours.{behaviour}"), input, allowance)
+        self.launch_of(component, &format!("test.behaviours.{behaviour}"), input.into(), allowance)
     }
 
     /// The fixture of this house's world.
@@ -284,7 +311,7 @@ impl House {
             attempt: 1,
             input,
             allowance,
-            foreground: false,
+            foreground: self.foreground,
         };
         self.engine.launch(launch, self.ear.clone());
         task

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use idlewild::{
     bundle::Access,
     engine::{Engine, EngineSettings, World},
-    rules::{End, ExpirationReason, TaskId},
+    rules::{End, ExpirationReason},
 };
 
 use crate::house::{Heard, House, allowance, grant, guest, returned};
@@ -27,17 +27,10 @@ fn small() -> EngineSettings {
 }
 
 trait Told {
-    fn launch_with(&mut self, behaviour: &str, input: &str) -> TaskId;
     fn tell(&mut self, behaviour: &str, input: &str) -> String;
 }
 
 impl Told for House {
-    fn launch_with(&mut self, behaviour: &str, input: &str) -> TaskId {
-        let component = self.behaviours();
-        self.install(component, &guest(component));
-        self.launch_of(component, &format!("test.behaviours.{behaviour}"), input.into(), allowance())
-    }
-
     /// What a behaviour says of an input.
     fn tell(&mut self, behaviour: &str, input: &str) -> String {
         let task = self.launch_with(behaviour, input);

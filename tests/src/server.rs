@@ -4,7 +4,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Condvar, Mutex, mpsc},
     thread,
     time::Duration,
 };
@@ -50,6 +50,14 @@ pub struct Server {
     pub port: u16,
     asked: Arc<Mutex<Vec<String>>>,
     gone: Mutex<mpsc::Receiver<()>>,
+    held: Arc<Held>,
+}
+
+/// Holds the second half of `/held` back.
+#[derive(Default)]
+struct Held {
+    let_go: Mutex<bool>,
+    bell: Condvar,
 }
 
 trait Wire: Read + Write + Send {}
@@ -88,17 +96,19 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (leave, gone) = mpsc::channel();
+        let held = Arc::new(Held::default());
         let keep = asked.clone();
+        let holds = held.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (keep, leave) = (keep.clone(), leave.clone());
+                let (keep, leave, holds) = (keep.clone(), leave.clone(), holds.clone());
                 stream.set_nodelay(true).unwrap();
                 let wire = accept(stream);
                 // A client that goes away in the middle is part of the story.
-                thread::spawn(move || wire.and_then(|wire| serve(wire, &keep, &leave)).ok());
+                thread::spawn(move || wire.and_then(|wire| serve(wire, &keep, &leave, &holds)).ok());
             }
         });
-        Server { authority: format!("{address}:{port}"), port, asked, gone: Mutex::new(gone) }
+        Server { authority: format!("{address}:{port}"), port, asked, gone: Mutex::new(gone), held }
     }
 
     /// The heads of the requests so far, in lower case, each with its body's length at its end.
@@ -109,6 +119,12 @@ impl Server {
     /// Forgets what it was asked.
     pub fn forget(&self) {
         self.asked.lock().unwrap().clear();
+    }
+
+    /// Answers the second half of `/held`, from now on.
+    pub fn let_go(&self) {
+        *self.held.let_go.lock().unwrap() = true;
+        self.held.bell.notify_all();
     }
 
     /// A port of 127.0.0.1 where nobody listens any more.
@@ -123,7 +139,7 @@ impl Server {
 }
 
 /// One request on one connection.
-fn serve(wire: Box<dyn Wire>, asked: &Mutex<Vec<String>>, leave: &mpsc::Sender<()>) -> io::Result<()> {
+fn serve(wire: Box<dyn Wire>, asked: &Mutex<Vec<String>>, leave: &mpsc::Sender<()>, held: &Held) -> io::Result<()> {
     let mut wire = BufReader::new(wire);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -164,6 +180,11 @@ fn serve(wire: Box<dyn Wire>, asked: &Mutex<Vec<String>>, leave: &mpsc::Sender<(
         "/silent" | "/deaf" => {
             wire.read_to_end(&mut Vec::new()).ok();
             leave.send(()).ok();
+        }
+        "/held" => {
+            answer("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf ")?;
+            drop(held.bell.wait_timeout_while(held.let_go.lock().unwrap(), PATIENCE, |let_go| !*let_go).unwrap());
+            answer("whole")?;
         }
         "/stalls" => {
             answer("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")?;

@@ -10,20 +10,13 @@ use crate::{
     rules::{End, TaskId, Usage},
 };
 
-use super::{
-    Services,
-    deadlines::{Deadlines, Key},
-    folders::Scratch,
-    wasm::Running,
-    watch::Watch,
-};
+use super::{Services, deadlines::Deadlines, folders::Scratch, wasm::Running, watch::Watch};
 
 /// Sees to the end when it is dropped, after everything else of the task is gone.
 pub(super) struct Ending {
     pub(super) task: TaskId,
     /// Uptime at the launch.
     pub(super) started: Duration,
-    pub(super) deadline: Option<Key>,
     /// How the call ended; none while it runs.
     pub(super) end: Option<End>,
     pub(super) watch: Arc<Watch>,
@@ -53,9 +46,7 @@ impl Drop for Ending {
             true => End::Trapped("the host itself failed while the guest ran; its own log says how".to_owned()),
             false => End::Stopped,
         });
-        if let Some(key) = self.deadline {
-            self.deadlines.clear(key);
-        }
+        self.watch.disarm(&self.deadlines);
         let telling = Telling {
             task: self.task,
             end: Some(end),

@@ -2,7 +2,7 @@
 //! Which functions answer depends on which export runs: `register` may ask nothing, `activate` may speak to the scheduler,
 //! and only `launch` has a task.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use wasmtime::{
     UpdateDeadline, bail,
@@ -69,8 +69,6 @@ pub(super) struct Launched {
     pub(super) bundle: BundleId,
     pub(super) kind: Kind,
     pub(super) attempt: u32,
-    /// Uptime at which it will be asked to stop, unless that happens earlier.
-    pub(super) expires_at: Option<Duration>,
     pub(super) services: Arc<dyn Services>,
 }
 
@@ -282,12 +280,9 @@ impl task::Host for Guest {
         Ok(self.launched("task.attempt")?.attempt)
     }
 
-    /// Until it will be asked to stop; once it was asked, until it is stopped.
     fn time_remaining(&mut self) -> wasmtime::Result<Option<u64>> {
-        let expires_at = self.launched("task.time-remaining")?.expires_at;
-        let until = if self.watch.expiration().is_some() { self.watch.stop_at() } else { expires_at };
-        let now = self.clock.now().uptime;
-        Ok(until.map(|until| milliseconds(until.saturating_sub(now))))
+        self.launched("task.time-remaining")?;
+        Ok(self.watch.time_remaining(self.clock.now().uptime).map(milliseconds))
     }
 
     /// As of the last reading; the linker puts a reading before it.

@@ -89,9 +89,12 @@ pub trait Engine: Send + Sync {
     /// Lets the guest see `reason`, and stops it when the clock's uptime reaches `stop_at`. Unknown tasks are ignored: they just ended.
     fn expire(&self, task: TaskId, reason: ExpirationReason, stop_at: Duration);
 
-    /// Holds a task, whether it computes or waits, until `resume`. It keeps its slot and whatever it has open, and its stop
-    /// stays where it is: how long it may be held, and by how much its time grows, is the scheduler's to say. An expiration
-    /// resumes it, so that it can come to an end.
+    /// Holds a task, whether it computes or waits, until `resume`. It keeps its slot and whatever it has open, uses neither
+    /// fuel nor processor, and its allowed time stands still: what was left of it at `suspend` is left at `resume`, by the
+    /// clock's uptime, which is also how a scheduler must count that moves a limit of its own. `Usage::wall` goes on.
+    ///
+    /// How long a task may be held is the scheduler's to say. An expiration resumes it, so that it has its grace for
+    /// coming to an end, and from then on it cannot be held any more.
     fn suspend(&self, task: TaskId);
 
     /// Lets a suspended task go on, with what it waited for and was woken by meanwhile.

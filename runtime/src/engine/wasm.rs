@@ -130,6 +130,10 @@ impl Running {
         self.fewer.notify_all();
     }
 
+    fn watch(&self, task: TaskId) -> Option<Arc<Watch>> {
+        self.tasks().get(&task).cloned()
+    }
+
     /// Waits until every end is told, but not longer than `patience`.
     fn wait_for_none(&self, patience: Duration) {
         drop(self.fewer.wait_timeout_while(self.tasks(), patience, |tasks| !tasks.is_empty()));
@@ -268,15 +272,14 @@ impl Engine for WasmEngine {
             })),
         );
         works.running.tasks().insert(task, watch.clone());
-        let deadline = launch.allowance.time.map(|time| {
-            let stop_at = started + time + launch.allowance.grace;
-            watch.stop_no_later_than(stop_at);
-            works.deadlines.set(stop_at, Due::Stop, watch.clone())
-        });
+        watch.seat.set_foreground(launch.foreground);
+        if let Some(time) = launch.allowance.time {
+            watch.allow(started + time, started + time + launch.allowance.grace);
+            watch.arm(&works.deadlines);
+        }
         let ending = Ending {
             task,
             started,
-            deadline,
             end: None,
             watch,
             scratch: Scratch::new(&works.places, &task.to_string()),
@@ -292,18 +295,27 @@ impl Engine for WasmEngine {
     }
 
     fn expire(&self, task: TaskId, reason: ExpirationReason, stop_at: Duration) {
-        let Some(watch) = self.works.running.tasks().get(&task).cloned() else { return };
-        // The stop first: a guest that is woken by the signal may ask at once how long it has.
-        watch.stop_no_later_than(stop_at);
-        watch.expire(reason);
-        self.works.deadlines.set(stop_at, Due::Stop, watch);
+        let Some(watch) = self.works.running.watch(task) else { return };
+        watch.expire(self.works.clock.now().uptime, reason, stop_at);
+        watch.arm(&self.works.deadlines);
     }
 
-    fn suspend(&self, _: TaskId) {}
+    fn suspend(&self, task: TaskId) {
+        let Some(watch) = self.works.running.watch(task) else { return };
+        watch.suspend(self.works.clock.now().uptime);
+        watch.arm(&self.works.deadlines);
+    }
 
-    fn resume(&self, _: TaskId) {}
+    fn resume(&self, task: TaskId) {
+        let Some(watch) = self.works.running.watch(task) else { return };
+        watch.resume(self.works.clock.now().uptime);
+        watch.arm(&self.works.deadlines);
+    }
 
-    fn set_foreground(&self, _: TaskId, _: bool) {}
+    fn set_foreground(&self, task: TaskId, foreground: bool) {
+        let Some(watch) = self.works.running.watch(task) else { return };
+        watch.seat.set_foreground(foreground);
+    }
 }
 
 /// A task, from its launch to its end. Dropped on the way, it was stopped.
@@ -312,7 +324,7 @@ async fn run(works: Arc<Works>, launch: Launch, mut ending: Ending) {
 }
 
 async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
-    let Ending { started, watch, scratch, services, .. } = ending;
+    let Ending { watch, scratch, services, .. } = ending;
     let Launch { task, bundle, identifier, kind, attempt, input, allowance, foreground: _ } = launch;
     let component = match works.component(&bundle.digest).await {
         Ok(component) => component,
@@ -328,7 +340,6 @@ async fn run_launch(works: &Works, launch: Launch, ending: &Ending) -> End {
         bundle: bundle.manifest.id.clone(),
         kind,
         attempt,
-        expires_at: allowance.time.map(|time| *started + time),
         services: services.clone(),
     });
     let secrets = means.given.secrets.clone();

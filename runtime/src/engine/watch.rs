@@ -2,10 +2,7 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,18 +10,33 @@ use tokio::sync::Notify;
 
 use crate::rules::{ExpirationReason, Progress};
 
-use super::{gate::Seat, meter::Tally};
+use super::{
+    deadlines::{Deadlines, Due, Key},
+    gate::Seat,
+    meter::Tally,
+};
 
-/// Shared between a call, the timers and whoever expires it.
+/// Shared between a call, the timers and whoever expires or holds it.
 pub(super) struct Watch {
     pub(super) seat: Arc<Seat>,
     pub(super) tally: Arc<Tally>,
-    /// Uptime in nanoseconds at which the call is stopped; the largest number means never.
-    stop_at: AtomicU64,
-    expiration: Mutex<Option<ExpirationReason>>,
+    course: Mutex<Course>,
     /// Rings when there is an expiration.
     bell: Notify,
     reports: Mutex<Reports>,
+}
+
+/// How a call stands in time. Moments are the clock's uptime; they move by how long it was held.
+#[derive(Default)]
+struct Course {
+    /// When its allowed time is over.
+    allowed_until: Option<Duration>,
+    /// When it is stopped.
+    stop_at: Option<Duration>,
+    held_since: Option<Duration>,
+    expiration: Option<ExpirationReason>,
+    /// The timer of its stop.
+    timer: Option<Key>,
 }
 
 /// What a guest says of its work while it runs.
@@ -52,21 +64,68 @@ impl Watch {
         Arc::new(Watch {
             seat,
             tally: Arc::default(),
-            stop_at: AtomicU64::new(u64::MAX),
-            expiration: Mutex::new(None),
+            course: Mutex::default(),
             bell: Notify::new(),
             reports: Mutex::new(Reports { hear, interval, last_heard: None, titles: None, progress: None }),
         })
     }
 
-    /// Lets the guest see `reason`. The first one stays.
-    pub(super) fn expire(&self, reason: ExpirationReason) {
-        self.expiration.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+    /// Allows the call to run until one moment and to be there until another.
+    pub(super) fn allow(&self, allowed_until: Duration, stop_at: Duration) {
+        let mut course = self.course();
+        course.allowed_until = Some(allowed_until);
+        course.stop_at = Some(stop_at);
+    }
+
+    /// Lets the guest see `reason`, of which the first stays, and brings its stop forward to `stop_at`; it is never put off.
+    /// A call that is held goes on, so that its guest can come to an end.
+    pub(super) fn expire(&self, now: Duration, reason: ExpirationReason, stop_at: Duration) {
+        let mut course = self.course();
+        course.go_on(now);
+        course.stop_at = Some(course.stop_at.map_or(stop_at, |earlier| earlier.min(stop_at)));
+        course.expiration.get_or_insert(reason);
+        self.seat.resume();
+        drop(course);
         self.bell.notify_waiters();
     }
 
+    /// Holds the call, and with it its time. One that was asked to stop is not held any more.
+    pub(super) fn suspend(&self, now: Duration) {
+        let mut course = self.course();
+        if course.expiration.is_none() {
+            course.held_since.get_or_insert(now);
+            self.seat.suspend();
+        }
+    }
+
+    pub(super) fn resume(&self, now: Duration) {
+        let mut course = self.course();
+        course.go_on(now);
+        self.seat.resume();
+    }
+
     pub(super) fn expiration(&self) -> Option<ExpirationReason> {
-        *self.expiration.lock().unwrap_or_else(PoisonError::into_inner)
+        self.course().expiration
+    }
+
+    /// Until the guest will be asked to stop; once it was asked, until it is stopped.
+    pub(super) fn time_remaining(&self, now: Duration) -> Option<Duration> {
+        let course = self.course();
+        let until = if course.expiration.is_some() { course.stop_at } else { course.allowed_until };
+        let now = course.held_since.map_or(now, |since| since.min(now));
+        until.map(|until| until.saturating_sub(now))
+    }
+
+    /// Sets the timer of the stop, in place of the one before: for where the stop stands now, and none while it is held.
+    pub(super) fn arm(self: &Arc<Watch>, deadlines: &Deadlines) {
+        let mut course = self.course();
+        course.disarm(deadlines);
+        course.timer = course.stops_at().map(|stop_at| deadlines.set(stop_at, Due::Stop, self.clone()));
+    }
+
+    /// Forgets the timer of the stop.
+    pub(super) fn disarm(&self, deadlines: &Deadlines) {
+        self.course().disarm(deadlines);
     }
 
     /// Returns once the guest is asked to stop, at once if it already was.
@@ -79,18 +138,6 @@ impl Watch {
                 return reason;
             }
             ring.await;
-        }
-    }
-
-    /// Brings the stop forward to `uptime`; it is never put off.
-    pub(super) fn stop_no_later_than(&self, uptime: Duration) {
-        self.stop_at.fetch_min(u64::try_from(uptime.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
-    }
-
-    pub(super) fn stop_at(&self) -> Option<Duration> {
-        match self.stop_at.load(Ordering::SeqCst) {
-            u64::MAX => None,
-            nanoseconds => Some(Duration::from_nanos(nanoseconds)),
         }
     }
 
@@ -128,8 +175,35 @@ impl Watch {
         reports.hear = None;
     }
 
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn reports(&self) -> MutexGuard<'_, Reports> {
         self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Course {
+    /// None while the call is held.
+    fn stops_at(&self) -> Option<Duration> {
+        self.stop_at.filter(|_| self.held_since.is_none())
+    }
+
+    fn disarm(&mut self, deadlines: &Deadlines) {
+        if let Some(timer) = self.timer.take() {
+            deadlines.clear(timer);
+        }
+    }
+
+    /// Ends the hold, if there is one: what was still allowed is allowed from now on.
+    fn go_on(&mut self, now: Duration) {
+        if let Some(since) = self.held_since.take() {
+            let held = now.saturating_sub(since);
+            for moment in [&mut self.allowed_until, &mut self.stop_at].into_iter().flatten() {
+                *moment = moment.saturating_add(held);
+            }
+        }
     }
 }
 
@@ -150,7 +224,7 @@ impl Reports {
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::atomic::AtomicBool,
+        sync::atomic::{AtomicBool, Ordering},
         task::{Context, Poll, Wake, Waker},
     };
 
@@ -202,9 +276,9 @@ mod tests {
         let mut context = Context::from_waker(&waker);
         let mut waits = pin!(watch.expired());
         assert_eq!(waits.as_mut().poll(&mut context), Poll::Pending);
-        watch.expire(ExpirationReason::Cancelled);
+        watch.expire(Duration::ZERO, ExpirationReason::Cancelled, Duration::ZERO);
         assert!(woken.0.load(Ordering::SeqCst));
-        watch.expire(ExpirationReason::HostStopping);
+        watch.expire(Duration::ZERO, ExpirationReason::HostStopping, Duration::ZERO);
         assert_eq!(waits.as_mut().poll(&mut context), Poll::Ready(ExpirationReason::Cancelled));
         assert_eq!(pin!(watch.expired()).poll(&mut context), Poll::Ready(ExpirationReason::Cancelled));
     }
@@ -212,10 +286,35 @@ mod tests {
     #[test]
     fn a_stop_is_brought_forward_and_never_put_off() {
         let watch = Watch::new(seat(), Duration::ZERO, None);
-        assert_eq!(watch.stop_at(), None);
+        assert_eq!(watch.course().stops_at(), None);
         for (asked, then) in [(9, 9), (12, 9), (4, 4)] {
-            watch.stop_no_later_than(Duration::from_secs(asked));
-            assert_eq!(watch.stop_at(), Some(Duration::from_secs(then)));
+            watch.expire(Duration::ZERO, ExpirationReason::Cancelled, Duration::from_secs(asked));
+            assert_eq!(watch.course().stops_at(), Some(Duration::from_secs(then)));
         }
+    }
+
+    #[test]
+    fn time_stands_still_while_a_call_is_held_and_an_expiration_ends_that() {
+        let at = Duration::from_secs;
+        let watch = Watch::new(seat(), Duration::ZERO, None);
+        watch.allow(at(30), at(35));
+        assert_eq!((watch.time_remaining(at(10)), watch.course().stops_at()), (Some(at(20)), Some(at(35))));
+        watch.suspend(at(10));
+        watch.suspend(at(50));
+        assert_eq!((watch.time_remaining(at(60)), watch.course().stops_at()), (Some(at(20)), None));
+        watch.resume(at(110));
+        watch.resume(at(111));
+        assert_eq!((watch.time_remaining(at(112)), watch.course().stops_at()), (Some(at(18)), Some(at(135))));
+        watch.suspend(at(120));
+        watch.expire(at(200), ExpirationReason::ConditionsLost, at(205));
+        assert_eq!((watch.time_remaining(at(201)), watch.course().stops_at()), (Some(at(4)), Some(at(205))));
+        watch.suspend(at(202));
+        assert_eq!(
+            (watch.time_remaining(at(203)), watch.course().stops_at()),
+            (Some(at(2)), Some(at(205))),
+            "it has its grace"
+        );
+        watch.resume(at(204));
+        assert_eq!(watch.course().stops_at(), Some(at(205)));
     }
 }

@@ -9,6 +9,8 @@ mod asks_everything;
 mod asks_pending;
 #[path = "../src/checkpoints.rs"]
 mod checkpoints;
+#[path = "../src/computes.rs"]
+mod computes;
 #[path = "../src/eats_fuel.rs"]
 mod eats_fuel;
 #[path = "../src/eats_memory.rs"]
@@ -69,6 +71,7 @@ mod submits_without_end;
 mod succeeds;
 #[path = "../src/talks_at_length.rs"]
 mod talks_at_length;
+mod tells_its_time;
 #[path = "../src/traps.rs"]
 mod traps;
 mod waits_for_its_end;
@@ -97,6 +100,11 @@ mod bundle {
     #[handler("test.behaviours.checkpoints")]
     fn checkpoints(task: &Task) -> impl Output {
         crate::checkpoints::run(task)
+    }
+
+    #[handler("test.behaviours.computes")]
+    fn computes(task: &Task) -> impl Output {
+        crate::computes::run(task)
     }
 
     #[handler("test.behaviours.eats-fuel")]
@@ -252,6 +260,11 @@ mod bundle {
     #[handler("test.behaviours.talks-at-length")]
     fn talks_at_length(task: &Task) -> impl Output {
         crate::talks_at_length::run(task)
+    }
+
+    #[handler("test.behaviours.tells-its-time")]
+    async fn tells_its_time(task: Task) -> impl Output {
+        crate::tells_its_time::run(task).await
     }
 
     #[handler("test.behaviours.traps")]

@@ -7,6 +7,7 @@
 mod asks_everything;
 mod asks_pending;
 mod checkpoints;
+mod computes;
 mod eats_fuel;
 mod eats_memory;
 mod escapes;
@@ -38,6 +39,7 @@ mod submits_not_permitted;
 mod submits_without_end;
 mod succeeds;
 mod talks_at_length;
+mod tells_its_time;
 mod traps;
 mod waits_for_its_end;
 mod waits_on_first_attempt;
@@ -63,6 +65,11 @@ mod bundle {
     #[handler("test.behaviours.checkpoints")]
     fn checkpoints(task: &Task) -> impl Output {
         crate::checkpoints::run(task)
+    }
+
+    #[handler("test.behaviours.computes")]
+    fn computes(task: &Task) -> impl Output {
+        crate::computes::run(task)
     }
 
     #[handler("test.behaviours.eats-fuel")]
@@ -218,6 +225,11 @@ mod bundle {
     #[handler("test.behaviours.talks-at-length")]
     fn talks_at_length(task: &Task) -> impl Output {
         crate::talks_at_length::run(task)
+    }
+
+    #[handler("test.behaviours.tells-its-time")]
+    fn tells_its_time(task: &Task) -> impl Output {
+        crate::tells_its_time::run(task)
     }
 
     #[handler("test.behaviours.traps")]

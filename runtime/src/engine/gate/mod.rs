@@ -1,13 +1,20 @@
 //! The gate: decides whose guest computes. It has as many turns as there are cores, each a thread that polls one call at a
 //! time; the rest wait in line here. It is the guests' whole scheduler, and never looks inside a call.
 //!
-//! Newcomers go first: a call that has computed little yet. A call that waits for something gives
-//! its turn back and stays what it was. After [`NEWCOMERS_IN_A_ROW`] newcomers, one veteran is let in, so that a flood of short tasks
-//! cannot starve the long ones. A stop passes the gate: a call that waits, for something or in line, is dropped at once, one
-//! that computes as soon as it yields.
+//! The foreground goes before the background, and in each newcomers go first: calls that have computed little yet. A call that
+//! waits for something gives its turn back and stays what it was. After some turns of those who go first, one of the others is
+//! let in, so that a flood of short tasks cannot starve the long ones, nor a person's work everybody else's.
+//!
+//! A call that is held gets no turn: one that computes is put aside as soon as it yields, one that waits stays as it is, and
+//! that it was woken is remembered. A stop passes the gate: a call that waits, is held or stands in line is dropped at once, one that computes
+//! as soon as it yields.
+
+mod line;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -21,37 +28,36 @@ use std::{
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
+use self::line::Line;
 use super::epoch::Beat;
-
-/// How many newcomers may take a turn before a waiting veteran gets one.
-const NEWCOMERS_IN_A_ROW: u32 = 4;
 
 /// After how many cuts, or how much fuel, a call counts as a veteran. Fuel is the better measure, since on a busy machine beats
 /// pass in which a guest hardly ran; but a guest that keeps the host busy for it uses little.
 const NEWCOMER_CUTS: u8 = 3;
 const NEWCOMER_FUEL: u64 = 10_000_000;
 
-/// Where a call is. Only the thread that holds its turn leaves `RUNNING` and `WOKEN`.
+/// Where a call is. Only the thread that holds its turn leaves `RUNNING` and `WOKEN`; only who has locked the hall enters and
+/// leaves `ASIDE`.
 const WAITING: u8 = 0;
 const IN_LINE: u8 = 1;
 const RUNNING: u8 = 2;
 /// Running, and its waker was called meanwhile: it yielded, or what it waits for is there already.
 const WOKEN: u8 = 3;
-const OVER: u8 = 4;
+/// Held, with something to do: it computes, or what it waited for is there.
+const ASIDE: u8 = 4;
+const OVER: u8 = 5;
 
 /// Hands out the turns.
 pub(super) struct Gate {
-    line: Mutex<Line>,
+    hall: Mutex<Hall>,
     /// Rings when somebody steps in line while a turn is free, and at the closing.
     bell: Condvar,
     beat: Arc<Beat>,
 }
 
 #[derive(Default)]
-struct Line {
-    newcomers: VecDeque<Arc<Seat>>,
-    veterans: VecDeque<Arc<Seat>>,
-    newcomers_in_a_row: u32,
+struct Hall {
+    line: Line,
     /// Threads that wait for the bell.
     free: usize,
     /// Every call that is not over, by number.
@@ -66,6 +72,10 @@ pub(super) struct Seat {
     number: u64,
     place: AtomicU8,
     stopped: AtomicBool,
+    /// Changed only with the hall locked.
+    held: AtomicBool,
+    /// Changed only with the hall locked.
+    foreground: AtomicBool,
     /// Whether the beat ended the current turn.
     cut: AtomicBool,
     cuts: AtomicU8,
@@ -82,20 +92,22 @@ pub(super) struct Turns {
 
 impl Gate {
     pub(super) fn new(beat: Arc<Beat>) -> Arc<Gate> {
-        Arc::new(Gate { line: Mutex::default(), bell: Condvar::new(), beat })
+        Arc::new(Gate { hall: Mutex::default(), bell: Condvar::new(), beat })
     }
 
-    /// A place for a call that is still to be made.
+    /// A place in the background for a call that is still to be made.
     pub(super) fn seat(self: &Arc<Gate>) -> Arc<Seat> {
-        let mut line = self.line();
-        line.next_number += 1;
-        let number = line.next_number;
-        drop(line);
+        let mut hall = self.hall();
+        hall.next_number += 1;
+        let number = hall.next_number;
+        drop(hall);
         Arc::new(Seat {
             gate: self.clone(),
             number,
             place: AtomicU8::new(IN_LINE),
             stopped: AtomicBool::new(false),
+            held: AtomicBool::new(false),
+            foreground: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             cuts: AtomicU8::new(0),
             veteran: AtomicBool::new(false),
@@ -105,28 +117,36 @@ impl Gate {
 
     /// Lets a call step in line. At a closed gate it is dropped.
     pub(super) fn admit(&self, seat: &Arc<Seat>, call: BoxFuture<'static, ()>) {
-        let mut line = self.line();
-        if line.closed {
-            drop(line);
+        let mut hall = self.hall();
+        if hall.closed {
+            drop(hall);
             drop(call);
             return;
         }
         *lock(&seat.call) = Some(call);
-        line.admitted.insert(seat.number, seat.clone());
-        self.queue(line, seat.clone());
+        hall.admitted.insert(seat.number, seat.clone());
+        self.queue(hall, seat.clone());
         if seat.is_stopped() {
             seat.stop();
         }
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        lock(&self.line)
+    fn hall(&self) -> MutexGuard<'_, Hall> {
+        lock(&self.hall)
     }
 
-    fn queue(&self, mut line: MutexGuard<'_, Line>, seat: Arc<Seat>) {
-        line.push(seat);
-        let is_free = line.free > 0;
-        drop(line);
+    /// Lets a seat whose place is `IN_LINE` step in line, or aside if it is held.
+    fn queue(&self, mut hall: MutexGuard<'_, Hall>, seat: Arc<Seat>) {
+        if !seat.is_at(IN_LINE) {
+            return;
+        }
+        if seat.is_held() {
+            seat.place.store(ASIDE, Ordering::SeqCst);
+            return;
+        }
+        hall.line.push(seat);
+        let is_free = hall.free > 0;
+        drop(hall);
         if is_free {
             self.bell.notify_one();
         }
@@ -134,67 +154,55 @@ impl Gate {
 
     /// Whose turn it is, once there is somebody. None when the gate is closed.
     fn next(&self) -> Option<Arc<Seat>> {
-        let mut line = self.line();
+        let mut hall = self.hall();
         loop {
-            if line.closed {
+            if hall.closed {
                 return None;
             }
-            if let Some(seat) = line.pop() {
+            if let Some(seat) = hall.line.pop() {
                 return Some(seat);
             }
-            line.free += 1;
-            line = self.bell.wait(line).unwrap_or_else(PoisonError::into_inner);
-            line.free -= 1;
+            hall.free += 1;
+            hall = self.bell.wait(hall).unwrap_or_else(PoisonError::into_inner);
+            hall.free -= 1;
         }
     }
 
-    /// Puts `seat` in line if somebody else waits for its turn.
-    fn yield_turn(&self, seat: &Arc<Seat>) -> bool {
-        let mut line = self.line();
-        if line.is_empty() {
+    /// Whether `seat` may go on. Otherwise it was put aside, because it is held, or in line, because its turn was cut and
+    /// somebody else waits for one.
+    fn goes_on(&self, seat: &Arc<Seat>) -> bool {
+        let is_cut = seat.cut.swap(false, Ordering::Relaxed);
+        if !is_cut && !seat.is_held() {
+            return true;
+        }
+        let mut hall = self.hall();
+        if seat.is_at(OVER) {
             return false;
         }
+        if seat.is_held() {
+            seat.place.store(ASIDE, Ordering::SeqCst);
+            return false;
+        }
+        if !is_cut || hall.line.is_empty() {
+            return true;
+        }
         seat.place.store(IN_LINE, Ordering::SeqCst);
-        line.push(seat.clone());
-        true
+        hall.line.push(seat.clone());
+        false
     }
 
-    /// Gives a call its turn, until it ends, waits, or has to yield to another.
+    /// Gives a call its turn, until it ends, waits, is held, or has to yield to another.
     fn turn(&self, seat: &Arc<Seat>) {
         self.beat.rise();
         let waker = Waker::from(seat.clone());
         seat.cut.store(false, Ordering::Relaxed);
-        while seat.poll(&waker) {
-            if seat.cut.swap(false, Ordering::Relaxed) && self.yield_turn(seat) {
-                break;
-            }
-        }
+        while self.goes_on(seat) && seat.poll(&waker) {}
         self.beat.fall();
     }
 }
 
-impl Line {
-    fn is_empty(&self) -> bool {
-        self.newcomers.is_empty() && self.veterans.is_empty()
-    }
-
-    fn push(&mut self, seat: Arc<Seat>) {
-        match seat.veteran.load(Ordering::Relaxed) {
-            false => self.newcomers.push_back(seat),
-            true => self.veterans.push_back(seat),
-        }
-    }
-
-    fn pop(&mut self) -> Option<Arc<Seat>> {
-        let veteran_is_due = self.newcomers_in_a_row >= NEWCOMERS_IN_A_ROW && !self.veterans.is_empty();
-        let newcomer = if veteran_is_due { None } else { self.newcomers.pop_front() };
-        self.newcomers_in_a_row = if newcomer.is_some() { self.newcomers_in_a_row.saturating_add(1) } else { 0 };
-        newcomer.or_else(|| self.veterans.pop_front())
-    }
-}
-
 impl Seat {
-    /// Ends the call where it stands: at once if it waits, at its next yield if it computes.
+    /// Ends the call where it stands: at once if it waits or is held, at its next yield if it computes.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         let call = match self.call.try_lock() {
@@ -204,6 +212,34 @@ impl Seat {
             Err(TryLockError::WouldBlock) => return,
         };
         self.finish(call);
+    }
+
+    /// Holds the call: at once if it waits or stands in line, at its next yield if it computes.
+    pub(super) fn suspend(&self) {
+        let mut hall = self.gate.hall();
+        self.held.store(true, Ordering::SeqCst);
+        if hall.line.remove(self) {
+            self.place.store(ASIDE, Ordering::SeqCst);
+        }
+    }
+
+    /// Lets a held call go on.
+    pub(super) fn resume(self: &Arc<Seat>) {
+        let hall = self.gate.hall();
+        self.held.store(false, Ordering::SeqCst);
+        if self.is_at(ASIDE) {
+            self.place.store(IN_LINE, Ordering::SeqCst);
+            self.gate.queue(hall, self.clone());
+        }
+    }
+
+    /// Moves the call to the foreground or to the background, from its next turn on.
+    pub(super) fn set_foreground(self: &Arc<Seat>, foreground: bool) {
+        let mut hall = self.gate.hall();
+        self.foreground.store(foreground, Ordering::Relaxed);
+        if hall.line.remove(self) {
+            hall.line.push(self.clone());
+        }
     }
 
     /// The beat was seen: the current turn is over if somebody else waits for it.
@@ -218,11 +254,19 @@ impl Seat {
         self.stopped.load(Ordering::SeqCst)
     }
 
+    fn is_held(&self) -> bool {
+        self.held.load(Ordering::SeqCst)
+    }
+
+    fn is_at(&self, place: u8) -> bool {
+        self.place.load(Ordering::SeqCst) == place
+    }
+
     /// Whether the call has more to compute.
     fn poll(self: &Arc<Seat>, waker: &Waker) -> bool {
-        self.place.store(RUNNING, Ordering::SeqCst);
         let mut call = lock(&self.call);
         let Some(future) = call.as_mut() else { return false };
+        self.place.store(RUNNING, Ordering::SeqCst);
         // A call that panics tells its end while it unwinds.
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(waker))));
         if !matches!(polled, Ok(Poll::Pending)) {
@@ -241,8 +285,10 @@ impl Seat {
 
     fn finish(&self, call: Option<BoxFuture<'static, ()>>) {
         if let Some(call) = call {
+            let mut hall = self.gate.hall();
             self.place.store(OVER, Ordering::SeqCst);
-            self.gate.line().admitted.remove(&self.number);
+            hall.admitted.remove(&self.number);
+            drop(hall);
             drop(call);
         }
     }
@@ -258,7 +304,7 @@ impl Wake for Seat {
         // It may go from running to waiting in between, hence the second look.
         while let place @ (WAITING | RUNNING) = self.place.load(Ordering::SeqCst) {
             match place {
-                WAITING if go(WAITING, IN_LINE).is_ok() => return self.gate.queue(self.gate.line(), self.clone()),
+                WAITING if go(WAITING, IN_LINE).is_ok() => return self.gate.queue(self.gate.hall(), self.clone()),
                 RUNNING if go(RUNNING, WOKEN).is_ok() => return,
                 _ => {}
             }
@@ -287,12 +333,12 @@ impl Turns {
 
 impl Drop for Turns {
     fn drop(&mut self) {
-        self.gate.line().closed = true;
+        self.gate.hall().closed = true;
         self.gate.bell.notify_all();
         for thread in self.threads.drain(..) {
             thread.join().ok();
         }
-        let left: Vec<_> = self.gate.line().admitted.values().cloned().collect();
+        let left: Vec<_> = self.gate.hall().admitted.values().cloned().collect();
         for seat in left {
             seat.stop();
         }
@@ -302,70 +348,4 @@ impl Drop for Turns {
 /// What the gate keeps is whole even if a call panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    /// The order in which a single turn is given: some veterans that yield whenever they may, and a flood of newcomers.
-    #[test]
-    fn newcomers_go_first_and_never_starve_a_veteran() {
-        let gate = Gate::new(Arc::new(Beat::new()));
-        let (sender, order) = mpsc::channel();
-        let veteran = gate.seat();
-        veteran.cut(NEWCOMER_FUEL);
-        let tell = |who: &'static str| {
-            let sender = sender.clone();
-            Box::pin(async move { sender.send(who).unwrap_or(()) })
-        };
-        gate.admit(&veteran, tell("veteran"));
-        for _ in 0..6 {
-            gate.admit(&gate.seat(), tell("newcomer"));
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let turns = Turns::start(gate, 1, runtime.handle()).expect("a thread");
-        let order: Vec<_> = order.iter().take(7).collect();
-        drop(turns);
-        let expected = ["newcomer", "newcomer", "newcomer", "newcomer", "veteran", "newcomer", "newcomer"];
-        assert_eq!(order, expected);
-    }
-
-    #[test]
-    fn a_stop_reaches_a_call_that_waits_and_one_that_never_began() {
-        struct Told(mpsc::Sender<&'static str>, &'static str);
-        impl Drop for Told {
-            fn drop(&mut self) {
-                self.0.send(self.1).ok();
-            }
-        }
-        let gate = Gate::new(Arc::new(Beat::new()));
-        let (sender, ended) = mpsc::channel();
-        let never = |who| {
-            let told = Told(sender.clone(), who);
-            Box::pin(async move {
-                let _told = told;
-                std::future::pending::<()>().await;
-            })
-        };
-        let [unbegun, waiting, late] = [gate.seat(), gate.seat(), gate.seat()];
-        gate.admit(&unbegun, never("never began"));
-        unbegun.stop();
-        assert_eq!(ended.try_recv(), Ok("never began"));
-        gate.admit(&waiting, never("waits"));
-        late.stop();
-        gate.admit(&late, never("stopped before it came"));
-        assert_eq!(ended.try_recv(), Ok("stopped before it came"));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let turns = Turns::start(gate.clone(), 2, runtime.handle()).expect("threads");
-        waiting.stop();
-        assert_eq!(ended.recv(), Ok("waits"));
-        gate.admit(&gate.seat(), never("is there at the closing"));
-        drop(turns);
-        assert_eq!(ended.try_recv(), Ok("is there at the closing"));
-        gate.admit(&gate.seat(), never("comes after the closing"));
-        assert_eq!(ended.try_recv(), Ok("comes after the closing"));
-    }
 }
