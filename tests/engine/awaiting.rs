@@ -134,6 +134,42 @@ fn who_awaits_what_nobody_can_give_traps_at_once() {
     assert!(message.contains("panic"), "{message}");
 }
 
+/// A component whose `launch` awaits a set in which nothing is, as no runtime of a language would.
+const AWAITS_AN_EMPTY_SET: &str = r#"(component
+    (core func $set (canon waitable-set.new))
+    (core module $m
+        (import "" "set" (func $set (result i32)))
+        (memory (export "memory") 1)
+        (func (export "launch") (param i32 i32 i32 i32) (result i32)
+            (i32.or (i32.shl (call $set) (i32.const 4)) (i32.const 2)))
+        (func (export "callback") (param i32 i32 i32) (result i32) unreachable)
+        (func (export "none") (result i32) i32.const 0)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 16))
+    (core instance $i (instantiate $m (with "" (instance (export "set" (func $set))))))
+    (func $register (result (list string)) (canon lift (core func $i "none") (memory (core memory $i "memory"))))
+    (func $activate (result (result (error string)))
+        (canon lift (core func $i "none") (memory (core memory $i "memory"))))
+    (func $launch async (param "identifier" string) (param "input" (list u8)) (result (result (list u8) (error string)))
+        (canon lift (core func $i "launch") async (callback (core func $i "callback"))
+            (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+    (instance $registration (export "register" (func $register)) (export "activate" (func $activate)))
+    (instance $handler (export "launch" (func $launch)))
+    (export "idlewild:background-tasks/registration@0.1.0" (instance $registration))
+    (export "idlewild:background-tasks/async-handler@0.1.0" (instance $handler)))"#;
+
+#[test]
+fn who_awaits_nothing_at_all_ends_at_once_and_is_told_so() {
+    let mut awaiting = Awaiting::new();
+    let component = wat::parse_str(AWAITS_AN_EMPTY_SET).expect("well-formed text");
+    assert_eq!(awaiting.0.examine_as("empty-set", &component), Ok(Vec::new()));
+    awaiting.0.install("empty-set", &component);
+    let task = awaiting.0.launch_of("empty-set", "test.awaiting.any", Vec::new(), allowance());
+    let (end, usage, _) = awaiting.0.end(task);
+    let End::Trapped(message) = end else { panic!("it traps: {end:?}") };
+    assert!(message.starts_with("the guest awaits, and nothing is left that could ever wake it"), "{message}");
+    assert!(usage.wall < GRACE, "{usage:?}");
+}
+
 #[test]
 fn waits_are_bounded() {
     let settings = EngineSettings { component_handles: 100, ..EngineSettings::default() };

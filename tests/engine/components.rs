@@ -70,15 +70,73 @@ fn what_a_world_asks_for_and_is_not_exported_is_named() {
     }
 }
 
-#[test]
-fn a_launch_of_another_type_is_told() {
+/// What a component is told whose text differs in this.
+fn told_of(interface: &str, from: &str, to: &str) -> String {
     let text = written_text("", "(func $launch (param i32 i32 i32 i32) (result i32) i32.const 0)");
-    let mistyped = text.replace(r#"(param "input" (list u8))"#, r#"(param "input" string)"#);
-    for interface in ["handler", "async-handler"] {
-        let component = wat(&mistyped.replace("background-tasks/handler@", &format!("background-tasks/{interface}@")));
-        let error = House::new().examine(&component).expect_err("its input is no list");
-        assert!(error.to_string().contains("expected `list` found `string`"), "{error}");
+    assert!(text.contains(from), "{from} in {text}");
+    let text = text.replace(from, to).replace("background-tasks/handler@", &format!("background-tasks/{interface}@"));
+    House::new().examine(&wat(&text)).expect_err("it is not of the world").to_string()
+}
+
+#[test]
+fn a_function_of_another_type_is_told_with_what_it_is_and_what_it_must_be() {
+    const LAUNCH: &str = "func(identifier: string, input: list<u8>) -> result<list<u8>, string>";
+    let input = r#"(param "input" (list u8))"#;
+    for (interface, word) in [("handler", ""), ("async-handler", "async ")] {
+        for (to, is) in [
+            (r#"(param "input" string)"#, "input: string"),
+            (r#"(param "data" (list u8))"#, "data: list<u8>"),
+            (r#"(param "input" (option u32))"#, "input: option<u32>"),
+            (r#"(param "input" (tuple char u8))"#, "input: tuple<char, u8>"),
+            (r#"(param "more" bool) (param "less" s16)"#, "more: bool, less: s16"),
+        ] {
+            let is = LAUNCH.replace("input: list<u8>", is);
+            let name = format!("`launch` of `idlewild:background-tasks/{interface}@0.1.0`");
+            let said = format!("the component exports {name} as `{is}`, which must be `{word}{LAUNCH}`");
+            assert_eq!(told_of(interface, input, to), said);
+        }
     }
+    let activate = "$activate (result (result (error string)))";
+    for (from, to, said) in [
+        ("$register (result (list string))", "$register (result (list char))", "`func() -> list<char>`"),
+        (activate, "$activate (result (result))", "`func() -> result`"),
+        (activate, "$activate (result (result string))", "`func() -> result<string>`"),
+    ] {
+        let told = told_of("handler", from, to);
+        let must_be = ["`func() -> list<string>`", "`func() -> result<_, string>`"];
+        let is_said = |must_be| told.ends_with(&format!(" as {said}, which must be {must_be}"));
+        assert!(must_be.into_iter().any(is_said), "{told}");
+    }
+}
+
+#[test]
+fn a_launch_that_is_async_in_the_wrong_world_is_told() {
+    let told = told_of("async-handler", "(func $launch (param", "(func $launch (param");
+    assert!(told.contains("as `func(") && told.contains("must be `async func("), "{told}");
+    let told = told_of("handler", "(func $launch (param \"identifier\"", "(func $launch async (param \"identifier\"");
+    assert!(told.contains("as `async func(") && told.contains("must be `func("), "{told}");
+    let told = told_of("handler", "(func $activate (result", "(func $activate async (result");
+    assert!(told.contains("as `async func() -> ") && told.contains("must be `func() -> "), "{told}");
+}
+
+#[test]
+fn what_is_exported_in_place_of_a_function_and_types_of_any_length_are_told() {
+    const HANDLER: &str = r#"(instance $handler (export "launch" (func $launch)))"#;
+    let told = told_of("handler", HANDLER, r#"(instance $handler (export "launch" (instance $registration)))"#);
+    assert!(told.contains("`launch` of `idlewild:background-tasks/handler@0.1.0` as something that is no function, which must be `func("), "{told}");
+    let names: String = (0..500).map(|number| format!("\"name{number}\" ")).collect();
+    let types = format!(
+        r#"(type $mode' (enum {names})) (export $mode "mode" (type $mode'))
+        (type $how' (flags "quick" "quiet")) (export $how "how" (type $how'))
+        (func $launch (param "how" $how) (param "mode" $mode) (param "rest" (list (result (error u8))))"#
+    );
+    let with_types = r#"(instance $handler (export "how" (type $how)) (export "mode" (type $mode)) (export "launch" (func $launch)))"#;
+    let text = written_text("", "(func $launch (param i32 i32 i32 i32) (result i32) i32.const 0)")
+        .replace(r#"(func $launch (param "identifier" string) (param "input" (list u8))"#, &types)
+        .replace(HANDLER, with_types);
+    let told = House::new().examine(&wat(&text)).expect_err("its types are others").to_string();
+    let begins = "as `func(how: flags { quick, quiet }, mode: enum { name0, name1, ";
+    assert!(told.contains(begins) && told.contains(" …`, which must be") && told.len() < 600, "{told}");
 }
 
 #[test]

@@ -109,6 +109,10 @@ fn describe(trap: Trap) -> String {
             "the guest awaited something in a function that is not async (only `launch` of `async-handler` may)"
                 .to_owned()
         }
+        Trap::AsyncDeadlock => {
+            "the guest awaits, and nothing is left that could ever wake it: neither its end nor anything else it asked for"
+                .to_owned()
+        }
         Trap::StackOverflow => "the guest used up its stack (endless recursion?)".to_owned(),
         other => other.to_string(),
     }

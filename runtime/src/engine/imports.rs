@@ -247,7 +247,7 @@ impl scheduler::Host for Guest {
         Ok(services.pending(asker).await.into_iter().map(request_to_guest).collect())
     }
 
-    /// No host offers a GPU yet.
+    /// None, on every machine: neither WASI nor the contract has a way from a guest to a graphics processor.
     fn supported_resources(&mut self) -> wasmtime::Result<types::Resources> {
         self.asker("ask for supported resources")?;
         Ok(types::Resources::empty())

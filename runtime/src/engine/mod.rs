@@ -21,6 +21,7 @@ mod log;
 mod meter;
 mod quota;
 mod settings;
+mod signature;
 mod wasm;
 mod watch;
 
@@ -154,6 +155,9 @@ pub enum ComponentError {
     /// Not all that its world asks for; what is missing is named.
     #[error("the component does not export {names}, which world `{world}` asks for")]
     MissingExport { names: String, world: World },
+    /// A function of its world that takes or gives something else, or is async where it must not be, or the other way round.
+    #[error("the component exports {name} as {is}, which must be `{must_be}`")]
+    MistypedExport { name: String, is: String, must_be: &'static str },
     /// An import this host does not offer.
     #[error("the component imports {0}, which this host does not offer")]
     UnknownImport(String),

@@ -46,6 +46,7 @@ impl HostError {
             }
             ComponentError::BothWorlds => "export `handler` alone, or `async-handler` alone to await",
             ComponentError::MissingExport { .. } => "export it: the guest kit does so, or see wit/background-tasks.wit",
+            ComponentError::MistypedExport { .. } => "build it against wit/background-tasks.wit, as the guest kit does",
             ComponentError::UnknownImport(_) => {
                 "build it without that import, for the world background-app or async-background-app"
             }
