@@ -495,10 +495,14 @@ impl Core {
     }
 
     fn look_if_due(&mut self, now: Now, work: &mut Work) {
-        let due = self.asked_to_look || self.looked_at + self.policy.sampling <= now.uptime;
-        if due && self.stands_on_conditions() {
+        if self.is_look_due(now) && self.stands_on_conditions() {
             self.look(now, work);
         }
+    }
+
+    /// Whether what was seen last is old, or said to be.
+    fn is_look_due(&self, now: Now) -> bool {
+        self.asked_to_look || self.looked_at + self.policy.sampling <= now.uptime
     }
 
     /// Looks at the machine again.
@@ -524,8 +528,9 @@ impl Core {
 
     /// Looks before something is launched by what was seen too long ago.
     pub(super) fn look_before_launching(&mut self, now: Now, work: &mut Work) {
-        let due = self.asked_to_look || self.looked_at + self.policy.sampling <= now.uptime;
-        if due && self.not_launching.is_none() && self.lanes.iter().any(|lane| !self.closed.contains_key(&lane.bundle))
+        if self.is_look_due(now)
+            && self.not_launching.is_none()
+            && self.lanes.iter().any(|lane| !self.closed.contains_key(&lane.bundle))
         {
             self.look(now, work);
         }
