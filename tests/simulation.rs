@@ -17,8 +17,13 @@ use tokio::sync::oneshot;
 const LIVES: u64 = 100;
 const MOMENTS: usize = 250;
 
-const GALLERY: [&str; 4] =
-    ["com.example.gallery.a", "com.example.gallery.b", "com.example.gallery.c", "com.example.gallery.d"];
+const GALLERY: [&str; 5] = [
+    "com.example.gallery.a",
+    "com.example.gallery.b",
+    "com.example.gallery.c",
+    "com.example.gallery.d",
+    "com.example.gallery.export",
+];
 const NOTES: [&str; 3] = ["org.notes.sync.x", "org.notes.sync.y", "org.notes.index"];
 
 #[test]
@@ -26,18 +31,22 @@ fn every_life_keeps_every_promise() {
     #[expect(clippy::disallowed_methods, reason = "a person gives the seed of a life that failed")]
     let chosen = std::env::var("IDLEWILD_SEED").ok().map(|seed| seed.parse().expect("a seed is a number"));
     let seeds: Vec<u64> = chosen.map_or_else(|| (0..LIVES).collect(), |seed| vec![seed]);
-    let mut launches = 0;
+    let (mut launches, mut changes) = (0, 0);
     for seed in seeds {
         let outcome = std::panic::catch_unwind(|| Life::new(seed).live());
         match outcome {
-            Ok(launched) => launches += launched,
+            Ok((launched, changed)) => {
+                launches += launched;
+                changes += changed;
+            }
             Err(panic) => {
                 println!("a promise was broken in the life of seed {seed}: IDLEWILD_SEED={seed}");
                 std::panic::resume_unwind(panic);
             }
         }
     }
-    println!("{launches} launches");
+    println!("{launches} launches, {changes} smallest changes");
+    assert!(changes > 20, "smallest changes that are never made prove nothing");
     assert!(launches > 1_000, "lives in which nothing happens prove nothing");
 }
 
@@ -62,14 +71,27 @@ struct Life {
     doubtful: bool,
     heard: usize,
     launches: usize,
+    /// Smallest changes that were made and launched what they were to launch.
+    changes: usize,
     seen: BTreeSet<TaskId>,
+    /// Tasks that a person launched before their time.
+    hurried: BTreeSet<TaskId>,
+    /// Tasks that were told to have ended.
+    ended: BTreeSet<TaskId>,
 }
 
 impl Life {
     fn new(seed: u64) -> Life {
         let mut rng = Rng::with_seed(seed);
         let profile = if rng.bool() { Profile::Device } else { Profile::Server };
-        let policy = policy(profile);
+        let mut policy = policy(profile);
+        if rng.bool() {
+            policy.spacing = Duration::from_secs(rng.u64(0..900));
+            policy.daily_time = Some(Duration::from_secs(rng.u64(60..20_000)));
+            policy.coalescing = Duration::from_secs(rng.u64(0..120));
+            policy.at_once.processing = rng.usize(1..5);
+            policy.starvation = Duration::from_secs(rng.u64(0..4_000));
+        }
         let secretive = |name, patterns: &[&str]| bundle_asking(name, patterns, "secrets = [\"token\"]");
         let notes = ["org.notes.sync.*", "org.notes.index"];
         let versions = [
@@ -91,11 +113,14 @@ impl Life {
             doubtful: false,
             heard: 0,
             launches: 0,
+            changes: 0,
             seen: BTreeSet::new(),
+            hurried: BTreeSet::new(),
+            ended: BTreeSet::new(),
         }
     }
 
-    fn live(mut self) -> usize {
+    fn live(mut self) -> (usize, usize) {
         for _ in 0..MOMENTS {
             self.moment();
             self.check();
@@ -114,11 +139,13 @@ impl Life {
                 self.world.clock.advance(Duration::from_secs(self.rng.u64(1..3_000)));
                 self.world.settle();
             }
-            80..90 => {
+            80..82 => self.make_the_smallest_change(),
+            82..88 => {
                 let condition = *self.rng.choice(Condition::ALL).unwrap();
                 let holds = self.rng.u32(0..3) > 0;
                 self.world.state(condition, holds);
             }
+            88..90 => self.hurry(),
             90..93 => self.disk_full(),
             93..96 => self.change_bundle(),
             _ => self.crash(),
@@ -165,13 +192,19 @@ impl Life {
 
     fn request(&mut self) -> Request {
         let identifier = self.identifier();
-        let kind = if self.rng.bool() {
-            Kind::AppRefresh
-        } else {
-            Kind::Processing(Needs { network: self.rng.bool(), external_power: self.rng.bool() })
+        let kind = match self.rng.u32(0..10) {
+            0..4 => Kind::AppRefresh,
+            4..8 => Kind::Processing(Needs { network: self.rng.bool(), external_power: self.rng.bool() }),
+            _ => Kind::ContinuedProcessing(Continued {
+                title: "Export".to_owned(),
+                subtitle: String::new(),
+                fail_unless_immediate: self.rng.bool(),
+                requires_gpu: false,
+            }),
         };
+        let continued = kind.name() == KindName::ContinuedProcessing;
         let mut request = Request::new(identifier, kind);
-        if self.rng.u32(0..3) == 0 {
+        if self.rng.u32(0..3) == 0 && !continued {
             let ahead = Duration::from_millis(self.rng.u64(0..7_200_000));
             request.earliest_begin = Some(self.world.now().wall + ahead);
         }
@@ -179,6 +212,20 @@ impl Life {
             let earlier = self.identifier();
             request.run_after.push(earlier);
         }
+        if self.rng.u32(0..4) == 0 {
+            let ahead = Duration::from_millis(self.rng.u64(0..7_200_000));
+            request.latest_begin = Some(request.earliest_begin.unwrap_or(self.world.now().wall) + ahead);
+        } else if self.rng.u32(0..6) == 0 && !continued {
+            let every = self.rng.u64(60..7_200);
+            let flex = Duration::from_secs(self.rng.u64(0..every));
+            request.repeat = Some(Repeat { every: Duration::from_secs(every), flex });
+        }
+        if self.rng.u32(0..4) == 0 {
+            let first_delay = Duration::from_secs(self.rng.u64(0..600));
+            let longest_delay = first_delay + Duration::from_secs(self.rng.u64(0..600));
+            request.retry = Some(Retry { attempts: self.rng.u32(1..5), first_delay, longest_delay });
+        }
+        request.may_suspend = self.rng.u32(0..3) == 0;
         request.priority = *self.rng.choice(Priority::ALL).unwrap();
         request
     }
@@ -199,8 +246,90 @@ impl Life {
             4 => End::NotStarted("the folder is gone".to_owned()),
             _ => End::Returned(Ok(b"done".to_vec())),
         };
-        self.world.engine.take(*task);
-        self.world.send(Event::Ended { task: *task, end, usage: Usage::default() });
+        self.end(*task, end);
+    }
+
+    /// A person launches something before its time, ends something before its time, or sees it advance.
+    fn hurry(&mut self) {
+        let identifier = self.identifier();
+        match self.rng.u32(0..3) {
+            0 => {
+                let force = self.rng.bool();
+                let launched = self.world.call(|reply| Event::LaunchNow { identifier, force, reply });
+                self.hurried.extend(launched.ok());
+            }
+            1 => {
+                let reason = *self.rng.choice(ExpirationReason::ALL).unwrap();
+                let _ = self.world.call(|reply| Event::ExpireNow { identifier, reason, reply });
+            }
+            _ => {
+                let tasks = self.world.engine.tasks();
+                for task in tasks {
+                    let progress = Progress { completed: self.rng.u64(0..1_000), total: 1_000 };
+                    self.world.send(Event::Progressed { task, progress });
+                }
+                self.world.settle();
+            }
+        }
+        self.listen();
+    }
+
+    /// Makes what the host calls the smallest change for something that waits, and sees whether it runs.
+    fn make_the_smallest_change(&mut self) {
+        self.world.settle();
+        let now = self.world.now();
+        let waiting = self.world.core.waiting(now, 1_000).unwrap();
+        let Some(waiting) = self.rng.choice(&waiting).cloned() else { return };
+        let request = waiting.record.id;
+        for mend in &waiting.smallest_change {
+            match mend {
+                Mend::Condition { condition } => self.world.state(*condition, true),
+                Mend::Wait { until } => {
+                    let left = until.duration_since(self.world.now().wall);
+                    self.world.clock.advance(left.unsigned_abs());
+                    self.world.settle();
+                }
+                Mend::Enable { bundle } | Mend::Grant { bundle, .. } | Mend::Settle { bundle } => {
+                    let versions = self.versions.clone();
+                    let whole =
+                        versions.iter().map(|versions| &versions[0]).find(|whole| whole.id() == bundle).unwrap();
+                    self.world.install(whole);
+                    self.closed.remove(bundle);
+                }
+                Mend::End { kind } => {
+                    let running = self.world.core.running().find(|task| kind.is_none_or(|kind| task.lane.kind == kind));
+                    let task = running.expect("one runs, since there is no room").task;
+                    self.end(task, End::Returned(Ok(Vec::new())));
+                    self.world.settle();
+                }
+                // These take more than one step of the world.
+                Mend::Finish { .. } | Mend::Succeed { .. } | Mend::Serve => return self.listen(),
+            }
+        }
+        self.listen();
+        let now = self.world.now();
+        let waiting = self.world.core.waiting(now, 10_000).unwrap();
+        let Some(still) = waiting.iter().find(|waiting| waiting.record.id == request) else {
+            self.changes += 1;
+            return;
+        };
+        // While it was made, others may have taken the room or the time of the bundle.
+        for held in &still.reasons {
+            let by_others = matches!(
+                held.reason,
+                Reason::NoSlot { .. }
+                    | Reason::NoSlotOfKind { .. }
+                    | Reason::Spaced { .. }
+                    | Reason::BudgetSpent { .. }
+                    | Reason::Resting { .. }
+            );
+            assert!(by_others, "the smallest change was made, and {still:?} waits");
+        }
+    }
+
+    fn end(&mut self, task: TaskId, end: End) {
+        self.world.engine.take(task);
+        self.world.send(Event::Ended { task, end, usage: Usage::default() });
     }
 
     fn end_some(&mut self) {
@@ -334,15 +463,19 @@ impl Life {
                 What::Cancelled { request, .. } => {
                     self.promises.remove(request);
                 }
-                What::Launched { request, bundle, .. } => {
+                What::Launched { request, bundle, task, .. } => {
                     self.launches += 1;
                     assert!(!self.closed.contains(bundle), "something of {bundle} was launched behind its closed gate");
+                    // Who launched it before its time has waived its floor for all that comes of it.
+                    if let Some(promise) = self.promises.get_mut(request).filter(|_| self.hurried.contains(task)) {
+                        promise.floor = None;
+                    }
                     if let Some(floor) = self.promises.get(request).and_then(|promise| promise.floor) {
                         assert!(happening.at >= floor, "request {request} was launched before its floor");
                     }
                 }
-                What::Ended { .. }
-                | What::Expiring { .. }
+                What::Ended { task, .. } => assert!(self.ended.insert(*task), "task {task} ended twice"),
+                What::Expiring { .. }
                 | What::Waiting { .. }
                 | What::Progressed { .. }
                 | What::Titled { .. }
@@ -384,10 +517,18 @@ impl Life {
             let record = self.world.core.task(running.task).unwrap().expect("a launch is on disk");
             assert!(record.ended.is_none());
             let lacking = needed(&running.lane).any(|condition| !conditions.reading(condition).holds);
-            assert!(!lacking || running.expiring.is_some(), "a task runs on without what it needs");
+            let let_go_on = running.forced || running.suspended.is_some();
+            assert!(!lacking || running.expiring.is_some() || let_go_on, "a task runs on without what it needs");
+            let told = self.world.engine.running.lock().unwrap()[&running.task].suspended;
+            assert_eq!(running.suspended.is_some(), told, "the engine and the scheduler disagree about what is held");
             if self.seen.insert(running.task) {
                 assert!(running.launched.wall <= now.wall);
             }
+        }
+        assert!(running.iter().filter(|running| running.suspended.is_some()).count() <= self.policy.suspended);
+        for kind in KindName::ALL {
+            let of_kind = running.iter().filter(|running| running.lane.kind == *kind).count();
+            assert!(of_kind <= self.policy.at_once.of(*kind), "{of_kind} tasks of {kind} run at once");
         }
         let mut counts: BTreeMap<(BundleId, KindName), u64> = BTreeMap::new();
         for waiting in self.world.core.waiting(now, 10_000).unwrap() {
@@ -411,7 +552,7 @@ impl Life {
     }
 
     /// The rest of the life is peaceful: whatever was promised must come to an end.
-    fn finish(mut self) -> usize {
+    fn finish(mut self) -> (usize, usize) {
         for condition in Condition::ALL {
             self.world.state(*condition, true);
         }
@@ -420,6 +561,21 @@ impl Life {
         for versions in self.versions.clone() {
             self.world.install(&versions[0]);
         }
+        // What repeats would go on for ever.
+        let now = self.world.now();
+        let waiting = self.world.core.waiting(now, 10_000).unwrap();
+        let mut repeating: BTreeSet<Identifier> = waiting
+            .iter()
+            .filter(|waiting| waiting.record.request.repeat.is_some())
+            .map(|waiting| waiting.record.request.identifier.clone())
+            .collect();
+        let running = self.world.core.running().filter(|running| running.repeat.is_some());
+        repeating.extend(running.map(|running| running.identifier.clone()));
+        for identifier in repeating {
+            self.cancel(None, Some(identifier));
+        }
+        self.world.settle();
+        self.listen();
         for _ in 0..500 {
             for task in self.world.engine.tasks() {
                 self.world.engine.take(task);
@@ -462,8 +618,8 @@ impl Life {
         for (request, attempts) in attempts {
             let expected: Vec<u32> = (1..=attempts.len() as u32).collect();
             assert_eq!(attempts, expected, "the attempts of request {request} do not count up");
-            assert!(attempts.len() as u32 <= self.policy.launches);
+            assert!(attempts.len() as u32 <= self.policy.launches + self.policy.attempts);
         }
-        self.launches
+        (self.launches, self.changes)
     }
 }
