@@ -85,6 +85,11 @@ fn what_is_held_in_place_goes_on_when_its_conditions_return() {
         })
         .collect();
     assert_eq!(names, [true, false]);
+    drop(told);
+    let filter = HistoryFilter { identifier: Some(id(COUNT)), bundle: None, before: None, limit: 9 };
+    let history = world.core.history(&filter).unwrap();
+    let words: Vec<_> = history.iter().map(|record| record.entry.what).collect();
+    assert_eq!(words, [HistoryWord::Resumed, HistoryWord::Suspended], "newest first");
 }
 
 #[test]

@@ -119,14 +119,18 @@ pub fn admit(
     Ok(())
 }
 
+/// Whether the request fails rather than waits.
+pub fn insists_on_starting(request: &Request) -> bool {
+    matches!(&request.kind, Kind::ContinuedProcessing(Continued { fail_unless_immediate: true, .. }))
+}
+
 /// Judges a request that fails rather than waits: `reasons` say why it cannot be launched by this very step.
 pub fn admit_immediate<'a>(
     request: &Request,
     mut reasons: impl Iterator<Item = &'a super::Reason>,
 ) -> Result<(), Refusal> {
-    let insists = matches!(&request.kind, Kind::ContinuedProcessing(Continued { fail_unless_immediate: true, .. }));
     match reasons.next() {
-        Some(reason) if insists => Err(Refusal {
+        Some(reason) if insists_on_starting(request) => Err(Refusal {
             code: RefusalCode::ImmediateRunIneligible,
             message: format!(
                 "it cannot start at once: {reason}; ask with the strategy `queue`, and it starts as soon as it can"

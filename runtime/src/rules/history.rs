@@ -44,6 +44,10 @@ impl HistoryEntry {
             let (bundle, identifier) = (bundle.clone(), Some(identifier.clone()));
             Some(HistoryEntry { bundle, what, identifier, request: Some(request), detail: Some(detail) })
         };
+        let of_task = |bundle: &BundleId, identifier: &Identifier, what, detail: String| {
+            let (bundle, identifier) = (bundle.clone(), Some(identifier.clone()));
+            Some(HistoryEntry { bundle, what, identifier, request: None, detail: Some(detail) })
+        };
         match what {
             What::BundleInstalled { bundle, version } => {
                 of_bundle(bundle, HistoryWord::BundleInstalled, Some(version.clone()))
@@ -70,6 +74,12 @@ impl HistoryEntry {
                 let (bundle, identifier) = (bundle.clone(), Some(identifier.clone()));
                 Some(HistoryEntry { bundle, what, identifier, request: None, detail: Some(detail) })
             }
+            What::Suspended { bundle, identifier, task } => {
+                of_task(bundle, identifier, HistoryWord::Suspended, format!("task {task}, its conditions lost"))
+            }
+            What::Resumed { bundle, identifier, task } => {
+                of_task(bundle, identifier, HistoryWord::Resumed, format!("task {task}, its conditions back"))
+            }
             What::Submitted { replaced: None, .. }
             | What::Compiling { .. }
             | What::Compiled { .. }
@@ -78,8 +88,6 @@ impl HistoryEntry {
             | What::Launched { .. }
             | What::Progressed { .. }
             | What::Titled { .. }
-            | What::Suspended { .. }
-            | What::Resumed { .. }
             | What::Expiring { .. }
             | What::Ended { .. }
             | What::ConditionChanged { .. } => None,
@@ -129,6 +137,10 @@ words! {
         Cancelled = "cancelled",
         /// A request gave way to a newer one of its identifier.
         Replaced = "replaced",
+        /// A running task was held in place.
+        Suspended = "suspended",
+        /// A held task went on.
+        Resumed = "resumed",
         ScheduleAdded = "schedule-added",
         /// The detail is the cause.
         ScheduleRemoved = "schedule-removed",

@@ -120,6 +120,9 @@ impl Core {
         holds: Holds<'_>,
         work: &Work,
     ) -> Result<(), SchedulerError> {
+        if !insists_on_starting(&record.request) {
+            return Ok(());
+        }
         let mut crowd = self.crowd.clone();
         for stored in work.ledger.fresh_ready() {
             crowd.add(stored.record.request.kind.name(), now.wall);

@@ -28,9 +28,10 @@ impl Store {
 impl Store {
     /// When a bundle itself was last changed, as far as history goes back.
     pub fn last_change(&mut self, bundle: &BundleId) -> Result<Option<Timestamp>, StoreError> {
-        let rows = self
-            .database
-            .query("SELECT max(at) FROM history WHERE bundle = ?1 AND request IS NULL", &[bundle.as_str().into()])?;
+        let rows = self.database.query(
+            "SELECT max(at) FROM history WHERE bundle = ?1 AND request IS NULL AND identifier IS NULL",
+            &[bundle.as_str().into()],
+        )?;
         rows.into_iter().next().map_or(Ok(None), |row| Row::new(row).optional_moment())
     }
 }
