@@ -285,6 +285,30 @@ fn what_a_launch_began_to_compile_goes_on_without_it() {
 }
 
 #[test]
+fn what_a_launch_wants_compiled_behind_another_is_compiled_though_nobody_waits_for_it_any_more() {
+    let settings = EngineSettings { compiles: 1, ..marked() };
+    let mut house = House::with(settings.clone(), folder());
+    house.install("first", &component(2 << 20));
+    house.install("second", &component(0));
+    let first = house.launch_of("first", "test.behaviours.any", Vec::new(), unhurried());
+    let child = child_of(&settings);
+    let process = Pid::from_raw(child.pid).unwrap();
+    kill_process(process, Signal::STOP).unwrap();
+    let second = house.launch_of("second", "test.behaviours.any", Vec::new(), unhurried());
+    // It waits for its turn with its component open.
+    seen(|| {
+        let mut open = fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+        open.any(|path| path.starts_with(house.state.path()) && path.ends_with("second.wasm")).then_some(())
+    });
+    house.engine.expire(second, ExpirationReason::TimeLimit, Duration::ZERO);
+    assert_eq!(house.end(second).0, End::Stopped);
+    kill_process(process, Signal::CONT).unwrap();
+    assert_eq!(house.end(first).0, returned(""));
+    seen(|| (house.entries("cache").len() == 2).then_some(()));
+    assert_eq!(house.examine(&component(1 << 10)), Ok(Vec::new()), "and the turn is free");
+}
+
+#[test]
 fn other_work_goes_on_while_a_component_is_compiled() {
     let settings = marked();
     let mut house = House::with(settings.clone(), folder());
