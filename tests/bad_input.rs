@@ -111,7 +111,7 @@ fn a_bad_manifest_is_named_with_line_and_mend() {
             "unknown key `componnet` in [bundle] at line 4, column 1; did you mean `component`?",
         ),
         ("section", "[capabilities]", "[capability]", "did you mean `capabilities`?"),
-        ("later", "[capabilities]", "[entitlements]\n[capabilities]", "unknown key `entitlements`"),
+        ("later", "[capabilities]", "[rights]\n[capabilities]", "unknown key `rights`"),
         (
             "identifier",
             "test.behaviours.fails",
@@ -120,6 +120,18 @@ fn a_bad_manifest_is_named_with_line_and_mend() {
         ),
         ("twice", "test.behaviours.fails", "test.behaviours.exits", "repeats `test.behaviours.exits`"),
         ("syntax", "[bundle]", "[bundle", "is not TOML"),
+        (
+            "study",
+            "[capabilities]",
+            "[entitlements]\nhealth-research = \"Herz & Lunge\"\n[capabilities]",
+            "at most 64 letters",
+        ),
+        (
+            "claim",
+            "[capabilities]",
+            "[entitlements]\nhealth = \"heart\"\n[capabilities]",
+            "unknown key `health` in [entitlements]",
+        ),
         ("mode", "\"fetch\"", "\"fecth\"", "did you mean `fetch`?"),
         ("id", "id = \"test.behaviours\"", "id = \"behaviours\"", "is not a reverse-DNS name"),
         ("outside", "behaviours.wasm", "../behaviours.wasm", "inside the bundle folder"),
@@ -326,6 +338,53 @@ fn a_bad_grant_or_path_is_named() {
         case(&["serve", behaviours, behaviours], &["test.behaviours is given twice: leave one out"]),
     ];
     assert_cases(&place, &cases);
+}
+
+#[test]
+fn a_study_that_is_none_of_the_bundles_is_named() {
+    let place = Place::new();
+    let heart =
+        changed(&place, "heart", "[capabilities]", "[entitlements]\nhealth-research = \"heart\"\n[capabilities]");
+    let (heart, hello) = (text(&heart), built_bundle("hello"));
+    let asks = "does not ask for a study named `hearth`; did you mean `heart`? it asks for heart";
+    let dealt = "no bundle given here asks for a study named `hearth`: test.behaviours asks for heart";
+    let cases = [
+        case(&["install", heart, "--enrol", "hearth"], &[asks]),
+        case(&["serve", heart, "--enrol", "hearth"], &[dealt]),
+        case(
+            &["install", text(&hello), "--enrol", "heart"],
+            &["does not ask for a study named `heart`; it asks for none: leave this grant out"],
+        ),
+        usage(&["install", heart, "--enrol", "my heart"], &["`my heart` is no grant; say the name of a study"]),
+    ];
+    assert_cases(&place, &cases);
+    place.ask_one(&["install", heart]);
+    place.ask_one(&["install", text(&built_bundle("misfits/activates_unless_told"))]);
+    let none = "this machine is not enrolled in a study named `heart`: it is enrolled in none";
+    assert_cases(
+        &place,
+        &[
+            case(&["grants", "test.behaviours", "--enrol", "hearth"], &[asks]),
+            case(&["grants", "test.behaviours", "--withdraw", "heart"], &[none]),
+            case(&["grants", "com.example.hello", "--enrol", "heart"], &["it asks for none"]),
+            case(
+                &["submit", "test.misfits.work", "--kind", "health-research", "--protection", "none"],
+                &[
+                    "health-research needs the entitlement `health-research`, which names a study, in the bundle's manifest",
+                ],
+            ),
+        ],
+    );
+    place.ask_one(&["grants", "test.behaviours", "--enrol", "heart"]);
+    let other = "not enrolled in a study named `lung`: it is enrolled in `heart`";
+    let revoked = "nothing named `heart` is granted";
+    assert_cases(
+        &place,
+        &[
+            case(&["grants", "test.behaviours", "--withdraw", "lung"], &[other]),
+            case(&["grants", "test.behaviours", "--revoke", "heart"], &[revoked]),
+        ],
+    );
 }
 
 #[test]

@@ -317,3 +317,96 @@ fn history_says_in_a_word_of_its_own_what_became_of_a_bundle() {
     let expected: Vec<(String, Value)> = expected.map(|(what, detail)| (what.to_owned(), detail)).into();
     assert_eq!(noted, expected);
 }
+
+const RESEARCH: [&str; 4] = ["--kind", "health-research", "--protection", "complete"];
+
+/// The bundle of behaviours, for a study, and given what it asks for.
+fn behaviours_for(place: &Place, study: &str, version: &str) -> PathBuf {
+    place.copy_of_bundle("behaviours", &format!("{study}-{version}"), |manifest| {
+        let manifest = manifest.replace("0.1.0", version);
+        format!("{manifest}\n[entitlements]\nhealth-research = \"{study}\"\n")
+    })
+}
+
+#[test]
+fn a_study_waits_for_its_operator_and_ends_with_the_enrolment() {
+    const POLLS: &str = "test.behaviours.polls-expiration";
+    const LATER: &str = "test.behaviours.succeeds";
+    const OTHER: &str = "test.behaviours.fails";
+    let place = Place::new();
+    let shared = format!("shared={}", place.folder("shared").display());
+    let bundle = behaviours_for(&place, "heart", "1.0.0");
+    let installed = place.ask_one(&["install", text(&bundle), "--grant", &shared]);
+    assert_eq!((&installed["state"], &installed["missing"]), (&json!("enabled"), &json!([])), "{installed}");
+    let mut host = place.serve_at_ease(&["--assume", "unlocked", "--assume", "unlocked-once"]);
+    let submit = |identifier, more: &[&'static str]| [&["submit", identifier][..], &RESEARCH, more].concat();
+    let refusal = refused(&place, &submit(POLLS, &[]));
+    assert!(refusal.contains("`idlewild grants BUNDLE --enrol heart`"), "{refusal}");
+    let listed = place.run(&["grants", "test.behaviours"]);
+    assert!(listed.text().contains("to enrol this machine in the study `heart`  not enrolled\n"), "{}", listed.text());
+    assert!(listed.text().contains("grants test.behaviours --enrol heart"), "{}", listed.text());
+    let inspected = place.run(&["inspect", "test.behaviours"]);
+    assert!(inspected.text().contains("to health-research, for the study heart\n"), "{}", inspected.text());
+    assert!(inspected.text().contains("study heart  (--enrol heart)\n"), "{}", inspected.text());
+    assert!(inspected.text().contains("nothing was given: --enrol heart\n"), "{}", inspected.text());
+
+    let enrolled = place.ask_one(&["grants", "test.behaviours", "--enrol", "heart"]);
+    assert_eq!(enrolled["changed"], true, "{enrolled}");
+    let heard = host.wait_until("enrolled", |_| true);
+    assert_eq!((&heard["bundle"], &heard["study"]), (&json!("test.behaviours"), &json!("heart")));
+    let study = json!({ "kind": "study", "name": "heart" });
+    assert!(place.ask_one(&["bundles"])["grants"].as_array().unwrap().contains(&study));
+    place.ask_one(&submit(POLLS, &[]));
+    host.wait_for("launched", POLLS);
+    place.ask_one(&submit(LATER, &["--in", "2h"]));
+    place.ask_one(&["submit", OTHER, "--in", "2h"]);
+    assert_eq!(place.ask_one(&["why", LATER])["waiting"][0]["record"]["request"]["kind"], "health-research");
+
+    let withdrawn = place.run(&["grants", "test.behaviours", "--withdraw", "heart"]);
+    assert!(
+        withdrawn.text().contains("1 request for the study cancelled, 1 task asked to stop\n"),
+        "{}",
+        withdrawn.text()
+    );
+    let ended = host.wait_for("ended", POLLS);
+    assert_eq!((&ended["reason"], &ended["comes_back"]), (&json!("cancelled"), &json!(false)), "{ended}");
+    assert_eq!(place.ask_one(&["pending"])["record"]["request"]["identifier"], OTHER, "all else goes on");
+    let noted: Vec<(Value, Value)> = place
+        .ask(&["history", "--bundle", "test.behaviours", "--limit", "3"])
+        .into_iter()
+        .map(|change| (change["what"].clone(), change["detail"].clone()))
+        .collect();
+    let mut noted_now = noted[..2].to_vec();
+    noted_now.sort_by_key(|(what, _)| what.to_string());
+    assert_eq!(
+        noted_now,
+        [(json!("cancelled"), json!("enrolment-withdrawn")), (json!("enrolment-withdrawn"), json!("heart")),]
+    );
+    assert_eq!(noted[2], (json!("enrolled"), json!("heart")));
+    refused(&place, &submit(LATER, &[]));
+    stop(host);
+}
+
+#[test]
+fn an_enrolment_is_kept_over_versions_for_the_same_study_alone() {
+    let place = Place::new();
+    let shared = format!("shared={}", place.folder("shared").display());
+    let version = |study, version| behaviours_for(&place, study, version);
+    let enrolled = || {
+        let grants = place.ask_one(&["bundles"])["grants"].as_array().unwrap().clone();
+        grants.iter().find(|grant| grant["kind"] == "study").map(|grant| grant["name"].as_str().unwrap().to_owned())
+    };
+    place.ask_one(&["install", text(&version("heart", "1.0.0")), "--grant", &shared, "--enrol", "heart"]);
+    assert_eq!(enrolled().as_deref(), Some("heart"));
+    place.ask_one(&["upgrade", text(&version("heart", "1.1.0"))]);
+    assert_eq!(enrolled().as_deref(), Some("heart"), "the same study");
+    place.ask_one(&["upgrade", text(&version("lung", "1.2.0"))]);
+    assert_eq!(enrolled(), None, "another is not consented to");
+    place.ask_one(&["rollback", "test.behaviours"]);
+    assert_eq!(enrolled().as_deref(), Some("heart"), "as it was before");
+    // Withdrawn from, going forth and back does not enrol again.
+    place.ask_one(&["upgrade", text(&version("heart", "1.3.0"))]);
+    place.ask_one(&["grants", "test.behaviours", "--withdraw", "heart"]);
+    place.ask_one(&["rollback", "test.behaviours"]);
+    assert_eq!(enrolled(), None);
+}

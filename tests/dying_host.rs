@@ -22,7 +22,7 @@ use idlewild::{
     conditions::{FixedProbe, Observer},
     config::Settings,
     engine::{Asker, ComponentError, Engine, Launch, Services},
-    host::{GrantOffer, Host, HostError, Installation, Parts},
+    host::{GrantOffer, Host, HostError, Installation, Parts, TakenBack},
     rules::*,
     store::{Database, Sqlite, Statement, Store, StoreError, Value},
 };
@@ -180,8 +180,10 @@ async fn act(host: &Host, state: &Path, deed: &str) -> Result<(), HostError> {
         "install" => install(host, one, &[("a", "1")]).await?,
         "upgrade" => install(host, two, &[("b", "1")]).await?,
         "upgrade-that-waits" => install(host, two, &[]).await?,
-        "grant" => drop(host.change_grants(&id, &give("b", "1"), &[]).await?),
-        "revoke" => drop(host.change_grants(&id, &[], &["a".to_owned()]).await?),
+        "grant" => drop(host.change_grants(&id, &give("b", "1"), &TakenBack::default()).await?),
+        "revoke" => drop(
+            host.change_grants(&id, &[], &TakenBack { revoked: vec!["a".to_owned()], ..TakenBack::default() }).await?,
+        ),
         "rollback" => drop(host.rollback(&id).await?),
         "disable" => drop(host.disable(&id, false).await?),
         "enable" => drop(host.enable(&id).await?),

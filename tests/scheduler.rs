@@ -5,6 +5,8 @@
 mod bundles;
 #[path = "scheduler/schedules.rs"]
 mod schedules;
+#[path = "scheduler/studies.rs"]
+mod studies;
 
 use std::{sync::atomic::Ordering, time::Duration};
 

@@ -493,7 +493,9 @@ impl Life {
                 | What::NotCompiled { .. }
                 | What::BundleEnabled { .. }
                 | What::BundleDisabled { .. }
-                | What::GrantsChanged { .. } => {}
+                | What::GrantsChanged { .. }
+                | What::Enrolled { .. }
+                | What::EnrolmentWithdrawn { .. } => {}
             }
         }
         self.heard = told.len();

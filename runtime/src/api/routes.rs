@@ -150,8 +150,8 @@ async fn change_grants(
     Segment(bundle): Segment<BundleId>,
     Body(change): Body<wire::ChangeGrants>,
 ) -> Answer<wire::Granted> {
-    let (grants, revoke) = change.into_parts().map_err(Problem::bad_request)?;
-    to_its_end(async move { served.host.change_grants(&bundle, &grants, &revoke).await }).await
+    let (grants, taken_back) = change.into_parts().map_err(Problem::bad_request)?;
+    to_its_end(async move { served.host.change_grants(&bundle, &grants, &taken_back).await }).await
 }
 
 async fn uninstall(

@@ -77,6 +77,8 @@ pub enum BundleError {
     GrantedTwice { name: String, option: String },
     #[error("nothing named `{name}` is granted: {mend}")]
     NotRevocable { name: String, mend: String },
+    #[error("this machine is not enrolled in a study named `{study}`: {mend}")]
+    NotEnrolled { study: String, mend: String },
     #[error(
         "the secrets `{name}` and `{other}` are bound to the same header of the same origin; bind one of them elsewhere"
     )]

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::fs::{Access as Permission, access};
 
-use super::{Access, BundleError, DirectoryAsk, Manifest, Origin};
+use super::{Access, BundleError, DirectoryAsk, Manifest, Origin, manifest};
 use crate::spelling;
 
 /// One thing a manifest asks for by name. An origin is its own name.
@@ -18,6 +18,8 @@ pub enum Ask {
     Http(Origin),
     Config(String),
     Secret(String),
+    /// That this machine be enrolled in the study. Only the bundle's health-research waits for that.
+    Study(String),
 }
 
 /// What the operator gave a bundle of what it asks for. Never more than it asks for; what is asked for and not here is
@@ -29,6 +31,8 @@ pub struct Grants {
     /// Values by name.
     pub config: BTreeMap<String, String>,
     pub secrets: Vec<SecretGrant>,
+    /// The study this machine is enrolled in.
+    pub study: Option<String>,
 }
 
 /// A name a bundle asked for, bound to a real folder. The guest sees it as `/NAME`.
@@ -75,10 +79,18 @@ pub struct SecretHeader {
 /// Something the operator gives, not yet compared with what the bundle asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GrantOffer {
-    Directory { name: String, path: PathBuf },
+    Directory {
+        name: String,
+        path: PathBuf,
+    },
     Http(HttpGrant),
-    Config { name: String, value: String },
+    Config {
+        name: String,
+        value: String,
+    },
     Secret(SecretGrant),
+    /// This machine is enrolled in the study.
+    Study(String),
 }
 
 impl GrantOffer {
@@ -127,6 +139,14 @@ impl GrantOffer {
         Ok(GrantOffer::Secret(SecretGrant { name, source, header }))
     }
 
+    /// Reads the name of a study.
+    pub fn parse_study(text: &str) -> Result<GrantOffer, BundleError> {
+        match manifest::is_study(text) {
+            true => Ok(GrantOffer::Study(text.to_owned())),
+            false => Err(form(text, "the name of a study, as the bundle's manifest has it under [entitlements]")),
+        }
+    }
+
     /// The same, with its path from the root. Errors: the working folder is gone.
     pub fn with_absolute_path(mut self) -> io::Result<GrantOffer> {
         match &mut self {
@@ -136,7 +156,8 @@ impl GrantOffer {
             }
             GrantOffer::Secret(SecretGrant { source: SecretSource::Credential(_), .. })
             | GrantOffer::Http(_)
-            | GrantOffer::Config { .. } => {}
+            | GrantOffer::Config { .. }
+            | GrantOffer::Study(_) => {}
         }
         Ok(self)
     }
@@ -144,21 +165,28 @@ impl GrantOffer {
     /// The name it is given under: an origin is its own.
     pub fn name(&self) -> String {
         match self {
-            GrantOffer::Directory { name, .. } | GrantOffer::Config { name, .. } => name.clone(),
+            GrantOffer::Directory { name, .. } | GrantOffer::Config { name, .. } | GrantOffer::Study(name) => {
+                name.clone()
+            }
             GrantOffer::Secret(SecretGrant { name, .. }) => name.clone(),
             GrantOffer::Http(HttpGrant { origin, .. }) => origin.to_string(),
         }
     }
 
-    /// Whether `ask` is for the same sort of thing: a folder, an origin, configuration, a secret.
+    /// Whether `ask` is for the same sort of thing: a folder, an origin, configuration, a secret, a study.
     pub fn is_of_its_sort(&self, ask: &Ask) -> bool {
         match (self, ask) {
             (GrantOffer::Directory { .. }, Ask::Directory(_))
             | (GrantOffer::Http(_), Ask::Http(_))
             | (GrantOffer::Config { .. }, Ask::Config(_))
-            | (GrantOffer::Secret(_), Ask::Secret(_)) => true,
+            | (GrantOffer::Secret(_), Ask::Secret(_))
+            | (GrantOffer::Study(_), Ask::Study(_)) => true,
             (
-                GrantOffer::Directory { .. } | GrantOffer::Http(_) | GrantOffer::Config { .. } | GrantOffer::Secret(_),
+                GrantOffer::Directory { .. }
+                | GrantOffer::Http(_)
+                | GrantOffer::Config { .. }
+                | GrantOffer::Secret(_)
+                | GrantOffer::Study(_),
                 _,
             ) => false,
         }
@@ -176,6 +204,7 @@ impl GrantOffer {
             GrantOffer::Http(_) => "an origin",
             GrantOffer::Config { .. } => "a configuration",
             GrantOffer::Secret(_) => "a secret",
+            GrantOffer::Study(_) => "a study",
         }
     }
 }
@@ -234,14 +263,25 @@ impl Ask {
             Ask::Http(origin) => format!("--allow {origin}"),
             Ask::Config(name) => format!("--set {name}=VALUE"),
             Ask::Secret(name) => format!("--secret {name}=FILE"),
+            Ask::Study(name) => format!("--enrol {name}"),
         }
     }
 
     /// The name it asks under: an origin is its own.
     pub fn name(&self) -> String {
         match self {
-            Ask::Directory(DirectoryAsk { name, .. }) | Ask::Config(name) | Ask::Secret(name) => name.clone(),
+            Ask::Directory(DirectoryAsk { name, .. }) | Ask::Config(name) | Ask::Secret(name) | Ask::Study(name) => {
+                name.clone()
+            }
             Ask::Http(origin) => origin.to_string(),
+        }
+    }
+
+    /// Whether nothing of the bundle runs without it.
+    pub fn is_needed_by_all(&self) -> bool {
+        match self {
+            Ask::Directory(_) | Ask::Http(_) | Ask::Config(_) | Ask::Secret(_) => true,
+            Ask::Study(_) => false,
         }
     }
 }
@@ -254,6 +294,7 @@ impl fmt::Display for Ask {
             Ask::Http(origin) => write!(f, "to speak to {origin}"),
             Ask::Config(name) => write!(f, "for the configuration `{name}`"),
             Ask::Secret(name) => write!(f, "for the secret `{name}`"),
+            Ask::Study(name) => write!(f, "to enrol this machine in the study `{name}`"),
         }
     }
 }
@@ -265,17 +306,19 @@ impl Manifest {
         let http = self.http.iter().cloned().map(Ask::Http);
         let config = self.config.iter().cloned().map(Ask::Config);
         let secrets = self.secrets.iter().cloned().map(Ask::Secret);
-        directories.chain(http).chain(config).chain(secrets).collect()
+        let study = self.entitlements.health_research.iter().cloned().map(Ask::Study);
+        directories.chain(http).chain(config).chain(secrets).chain(study).collect()
     }
 }
 
 impl Grants {
-    /// What the manifest asks for and has not been given.
+    /// What the manifest asks for and has not been given, and nothing of the bundle runs without.
     pub fn missing(&self, manifest: &Manifest) -> Vec<Ask> {
-        manifest.asks().into_iter().filter(|ask| !self.has(ask)).collect()
+        manifest.asks().into_iter().filter(|ask| ask.is_needed_by_all() && !self.has(ask)).collect()
     }
 
-    fn has(&self, ask: &Ask) -> bool {
+    /// Whether what is asked for was given.
+    pub fn has(&self, ask: &Ask) -> bool {
         match ask {
             Ask::Directory(ask) => {
                 self.directories.iter().any(|grant| grant.name == ask.name && grant.access == ask.access)
@@ -283,12 +326,13 @@ impl Grants {
             Ask::Http(origin) => self.http.iter().any(|grant| grant.origin == *origin),
             Ask::Config(name) => self.config.contains_key(name),
             Ask::Secret(name) => self.secrets.iter().any(|grant| grant.name == *name),
+            Ask::Study(name) => self.study.as_ref() == Some(name),
         }
     }
 
     /// What is still asked for of these. A folder that was given to be read and is now to be written is a new ask.
     pub fn still_asked(&self, manifest: &Manifest) -> Grants {
-        let Grants { directories, http, config, secrets } = self;
+        let Grants { directories, http, config, secrets, study } = self;
         let asked = |grant: &&DirectoryGrant| {
             manifest.directories.iter().any(|ask| ask.name == grant.name && ask.access == grant.access)
         };
@@ -305,6 +349,7 @@ impl Grants {
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
             secrets: secrets.iter().filter(bound_to_asked).cloned().collect(),
+            study: study.clone().filter(|study| manifest.entitlements.health_research.as_ref() == Some(study)),
         }
     }
 
@@ -328,13 +373,26 @@ impl Grants {
         Err(BundleError::NotRevocable { name: name.to_owned(), mend })
     }
 
+    /// Ends the enrolment in a study. Errors: this machine is enrolled in none of that name.
+    pub fn withdraw(&mut self, study: &str) -> Result<(), BundleError> {
+        if self.study.take_if(|enrolled| enrolled == study).is_some() {
+            return Ok(());
+        }
+        let mend = match &self.study {
+            Some(enrolled) => format!("it is enrolled in `{enrolled}`"),
+            None => "it is enrolled in none".to_owned(),
+        };
+        Err(BundleError::NotEnrolled { study: study.to_owned(), mend })
+    }
+
+    // An enrolment is withdrawn, not revoked, and stands under no name of the bundle's choice.
     fn count(&self) -> usize {
-        let Grants { directories, http, config, secrets } = self;
+        let Grants { directories, http, config, secrets, study: _ } = self;
         directories.len() + http.len() + config.len() + secrets.len()
     }
 
     fn names(&self) -> Vec<String> {
-        let Grants { directories, http, config, secrets } = self;
+        let Grants { directories, http, config, secrets, study: _ } = self;
         let directories = directories.iter().map(|grant| grant.name.clone());
         let http = http.iter().map(|grant| grant.origin.to_string());
         let secrets = secrets.iter().map(|grant| grant.name.clone());
@@ -407,6 +465,7 @@ fn take(grants: &mut Grants, manifest: &Manifest, offer: &GrantOffer) -> Result<
             }
             grants.secrets.push(offer.clone());
         }
+        GrantOffer::Study(study) => grants.study = Some(study.clone()),
     }
     Ok(())
 }

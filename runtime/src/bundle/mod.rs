@@ -51,6 +51,12 @@ impl Bundle {
     pub fn id(&self) -> &BundleId {
         &self.manifest.id
     }
+
+    /// Whether this machine is enrolled in the study the manifest names.
+    pub fn is_enrolled(&self) -> bool {
+        let study = &self.manifest.entitlements.health_research;
+        study.is_some() && self.grants.study == *study
+    }
 }
 
 /// What a guest may do in a granted folder. Who may write may read.

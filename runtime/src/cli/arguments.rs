@@ -297,6 +297,9 @@ pub(super) struct Grants {
     /// Take back what was given as NAME, an origin by itself; may be given again
     #[arg(long, value_name = "NAME")]
     pub(super) revoke: Vec<String>,
+    /// Withdraw this machine from the study: its requests are cancelled, its tasks asked to stop
+    #[arg(long, value_name = "STUDY")]
+    pub(super) withdraw: Option<String>,
     #[command(flatten)]
     pub(super) grants: GrantOptions,
 }
@@ -321,12 +324,15 @@ pub(super) struct GrantOptions {
     /// ,header=HEADER,origin=ORIGIN behind it the guest never sees it
     #[arg(long = "secret", value_name = "NAME=FILE", value_parser = secret)]
     secrets: Vec<GrantOffer>,
+    /// Enrol this machine in the STUDY its health-research is for
+    #[arg(long = "enrol", value_name = "STUDY", value_parser = GrantOffer::parse_study)]
+    studies: Vec<GrantOffer>,
 }
 
 impl GrantOptions {
     pub(super) fn offers(self) -> Vec<GrantOffer> {
-        let GrantOptions { directories, origins, private_origins, config, secrets } = self;
-        [directories, origins, private_origins, config, secrets].concat()
+        let GrantOptions { directories, origins, private_origins, config, secrets, studies } = self;
+        [directories, origins, private_origins, config, secrets, studies].concat()
     }
 }
 

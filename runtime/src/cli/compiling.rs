@@ -60,6 +60,8 @@ fn follow(what: &wire::What, bar: &mut Option<ProgressBar>) {
         | wire::What::BundleEnabled { .. }
         | wire::What::BundleDisabled { .. }
         | wire::What::GrantsChanged { .. }
+        | wire::What::Enrolled { .. }
+        | wire::What::EnrolmentWithdrawn { .. }
         | wire::What::BundleUninstalled { .. }
         | wire::What::Submitted { .. }
         | wire::What::Waiting { .. }

@@ -171,6 +171,8 @@ impl Display {
             | wire::What::BundleEnabled { .. }
             | wire::What::BundleDisabled { .. }
             | wire::What::GrantsChanged { .. }
+            | wire::What::Enrolled { .. }
+            | wire::What::EnrolmentWithdrawn { .. }
             | wire::What::Submitted { .. }
             | wire::What::Waiting { .. }
             | wire::What::Cancelled { .. }
@@ -318,6 +320,10 @@ fn describe(what: &wire::What) -> Option<Line> {
         wire::What::GrantsChanged { bundle, missing } => {
             let lacks: Vec<_> = missing.iter().map(|missing| missing.ask.as_str()).collect();
             line("granted", bundle, format!("it still asks {}", lacks.join(", ")))
+        }
+        wire::What::Enrolled { bundle, study } => line("enrolled", bundle, format!("in the study `{study}`")),
+        wire::What::EnrolmentWithdrawn { bundle, study } => {
+            line("withdrawn", bundle, format!("from the study `{study}`"))
         }
         wire::What::Submitted { bundle: _, identifier, request, replaced } => {
             let replaced = replaced.map(|earlier| format!(", replaces request {earlier}")).unwrap_or_default();

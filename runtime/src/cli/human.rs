@@ -115,6 +115,7 @@ pub(super) fn grant(grant: &wire::Grant) -> String {
             let header = header.as_ref().map(|header| format!(", only to {} as {}", header.origin, header.name));
             format!("{name} from {source}{}", header.unwrap_or_default())
         }
+        wire::Grant::Study { name } => format!("study {name}"),
     }
 }
 

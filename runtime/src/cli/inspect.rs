@@ -70,6 +70,7 @@ fn lines(inspection: &Inspection, nothing: Option<&str>) -> Vec<String> {
         background_modes,
         identifiers,
         schedules,
+        entitlements,
         asks,
         memory_bytes,
         imports,
@@ -89,6 +90,7 @@ fn lines(inspection: &Inspection, nothing: Option<&str>) -> Vec<String> {
     lines.add_all("modes", (!background_modes.is_empty()).then(|| background_modes.join(", ")));
     lines.add_all("identifiers", identifiers.iter().cloned());
     lines.add_all("schedules", schedules.iter().map(schedule));
+    lines.add_all("entitled", in_words_of_entitlements(entitlements));
     lines.add_all("memory", memory_bytes.map(|bytes| format!("at most {}", human::size(bytes))));
     lines.add_all("asks", asks.iter().map(ask));
     let is_offered = nothing.is_some();
@@ -141,6 +143,13 @@ fn schedule(schedule: &wire::DeclaredSchedule) -> String {
     };
     let disabled = if *enabled { "" } else { ", disabled" };
     format!("{name}: {calendar} {time_zone}, {identifier} as {kind}, missed {missed}{jitter}{disabled}")
+}
+
+fn in_words_of_entitlements(entitlements: &wire::Entitlements) -> impl Iterator<Item = String> {
+    let wire::Entitlements { continued_processing_gpu, health_research } = entitlements;
+    let gpu = continued_processing_gpu.then(|| "to the graphics processor, for continued work".to_owned());
+    let study = health_research.as_ref().map(|study| format!("to health-research, for the study {study}"));
+    gpu.into_iter().chain(study)
 }
 
 fn ask(ask: &wire::Ask) -> String {

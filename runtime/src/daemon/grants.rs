@@ -56,7 +56,8 @@ fn deal(bundles: &[Asks], grants: &[GrantOffer]) -> anyhow::Result<Vec<Vec<Grant
     }
     for (i, grant) in grants.iter().enumerate() {
         let name = grant.name();
-        if grants[..i].iter().any(|earlier| earlier.name() == name) {
+        let same = |earlier: &GrantOffer| earlier.name() == name && earlier.noun() == grant.noun();
+        if grants[..i].iter().any(same) {
             anyhow::bail!("`{name}` is granted twice: leave one out");
         }
         if !bundles.iter().any(|asks| asks.asks.iter().any(|ask| grant.answers(ask))) {

@@ -11,7 +11,7 @@ use super::{
     settle::{Settle, Standing, not_installed, off_the_host},
 };
 use crate::{
-    bundle::{self, Bundle, GrantOffer, TrustedKey},
+    bundle::{self, Bundle, GrantOffer, Grants, TrustedKey},
     rules::{BundleId, Happening, Pattern, What},
     scheduler::{Changed, Event},
     store::{BundleRow, VersionRow},
@@ -54,27 +54,33 @@ impl Host {
         self.switch(bundle, false, now).await
     }
 
-    /// Gives a bundle what it asks for, after taking back what is named. Running tasks keep what they have.
+    /// Gives a bundle what it asks for, after taking back what is named. Running tasks keep what they have; but of a study that
+    /// is withdrawn from, what is pending is cancelled and what runs is asked to stop.
     pub async fn change_grants(
         &self,
         bundle: &BundleId,
         offered: &[GrantOffer],
-        revoked: &[String],
+        taken_back: &TakenBack,
     ) -> Result<Granted, HostError> {
         let _one_at_a_time = self.inner.installing.lock().await;
         let old = self.known(bundle).await?;
         let mut kept = old.bundle.grants.clone();
-        for name in revoked {
+        for name in &taken_back.revoked {
             kept.revoke(name)?;
         }
+        for study in &taken_back.withdrawn {
+            kept.withdraw(study)?;
+        }
         let grants = bundle::bind(&old.bundle.manifest, &kept, offered)?;
+        let mut done = Changed { cancelled: 0, expired: 0, running: 0 };
         let changed = grants != old.bundle.grants;
         if changed {
             let bundle = Bundle { grants, ..(*old.bundle).clone() };
-            let told = vec![grants_changed(&bundle)];
-            self.give(&old, Arc::new(bundle), revoked, told).await?;
+            let told = what_changed(&old.bundle, &bundle);
+            done = self.give(&old, Arc::new(bundle), taken_back, told).await?;
         }
-        Ok(Granted { changed, detail: self.bundle(bundle).await? })
+        let Changed { cancelled, expired, running: _ } = done;
+        Ok(Granted { changed, cancelled, expired, detail: self.bundle(bundle).await? })
     }
 
     pub async fn bundles(&self) -> Result<Vec<BundleView>, HostError> {
@@ -162,12 +168,13 @@ impl Host {
     }
 
     /// Puts other grants in place. What is taken back by name is taken back from the version before too, so that going back
-    /// does not give it again. `activate` is due when the bundle waited for grants until now.
+    /// does not give it again. `activate` is due when the bundle waited for grants until now, or may ask for work on a study
+    /// that it could not ask for before.
     pub(super) async fn give(
         &self,
         old: &Standing,
         bundle: Arc<Bundle>,
-        revoked: &[String],
+        taken_back: &TakenBack,
         told: Vec<What>,
     ) -> Result<Changed, HostError> {
         let current = VersionRow { grants: kept_grants::write(&bundle.grants)?, ..old.row.current.clone() };
@@ -175,15 +182,18 @@ impl Host {
         if let Some(previous) = &mut row.previous
             && let Ok(mut grants) = kept_grants::read(&previous.grants)
         {
-            for name in revoked {
-                // The version before may never have had it.
+            // The version before may never have had it.
+            for name in &taken_back.revoked {
                 let _ = grants.revoke(name);
+            }
+            for study in &taken_back.withdrawn {
+                let _ = grants.withdraw(study);
             }
             previous.grants = kept_grants::write(&grants)?;
         }
         self.settle(Settle {
             row,
-            activate: !super::missing(&old.bundle).is_empty(),
+            activate: !super::missing(&old.bundle).is_empty() || (bundle.is_enrolled() && !old.bundle.is_enrolled()),
             otherwise: "nothing was granted".to_owned(),
             expire_running: false,
             told,
@@ -227,8 +237,30 @@ impl Host {
     }
 }
 
-pub(super) fn grants_changed(bundle: &Bundle) -> What {
-    What::GrantsChanged { bundle: bundle.id().clone(), missing: super::missing(bundle) }
+/// What the operator takes back, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TakenBack {
+    /// Folders, origins, configuration and secrets.
+    pub revoked: Vec<String>,
+    /// Studies.
+    pub withdrawn: Vec<String>,
+}
+
+/// What is told of a bundle that was given other things than before.
+pub(super) fn what_changed(old: &Bundle, new: &Bundle) -> Vec<What> {
+    let of_bundle = || new.id().clone();
+    let (before, after) = (&old.grants.study, &new.grants.study);
+    let mut told = Vec::new();
+    if old.grants != (Grants { study: before.clone(), ..new.grants.clone() }) {
+        told.push(What::GrantsChanged { bundle: of_bundle(), missing: super::missing(new) });
+    }
+    if let Some(study) = before.clone().filter(|_| before != after) {
+        told.push(What::EnrolmentWithdrawn { bundle: of_bundle(), study });
+    }
+    if let Some(study) = after.clone().filter(|_| before != after) {
+        told.push(What::Enrolled { bundle: of_bundle(), study });
+    }
+    told
 }
 
 /// Who signed a version, for people; none when nobody did whom the operator trusted then.

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use super::{
     Host, HostError, Installation, Installed,
-    bundles::{grants_changed, signer_named},
+    bundles::{TakenBack, signer_named, what_changed},
     kept_grants,
     settle::{Settle, Standing, off_the_host},
     trust::signed_before,
@@ -96,14 +96,12 @@ impl Host {
         if let Some(by) = verdict.signer().filter(|_| old.row.current.signer != signer) {
             told.push(What::BundleSigned { bundle: bundle.id().clone(), signer: signer_named(by) });
         }
-        if old.bundle.grants != bundle.grants {
-            told.push(grants_changed(&bundle));
-        }
+        told.extend(what_changed(&old.bundle, &bundle));
         let changed = !told.is_empty();
         if changed {
             let current = VersionRow { signer, ..old.row.current.clone() };
             let signed = Standing { bundle: old.bundle.clone(), row: BundleRow { current, ..old.row.clone() } };
-            self.give(&signed, bundle.clone(), &[], told).await?;
+            self.give(&signed, bundle.clone(), &TakenBack::default(), told).await?;
         }
         Ok(installed(&bundle, verdict, old.row.enabled, changed, Some(old), 0))
     }
@@ -231,7 +229,7 @@ fn keep_error(bundle: &BundleId, error: &std::io::Error) -> HostError {
 /// What a version that comes back is given: what its operator gives the bundle now, and what it had before beyond that.
 fn merge(restored: &Bundle, now: &Grants) -> Result<Grants, HostError> {
     let manifest = &restored.manifest;
-    let Grants { directories, http, config, secrets } = now.still_asked(manifest);
+    let Grants { directories, http, config, secrets, study } = now.still_asked(manifest);
     let mut merged = restored.grants.still_asked(manifest);
     merged.directories.retain(|grant| directories.iter().all(|given| given.name != grant.name));
     merged.http.retain(|grant| http.iter().all(|given| given.origin != grant.origin));
@@ -240,6 +238,7 @@ fn merge(restored: &Bundle, now: &Grants) -> Result<Grants, HostError> {
     merged.http.extend(http);
     merged.config.extend(config);
     merged.secrets.extend(secrets);
+    merged.study = study.or(merged.study);
     Ok(bundle::bind(manifest, &merged, &[])?)
 }
 

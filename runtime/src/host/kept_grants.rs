@@ -14,6 +14,9 @@ struct Kept {
     http: Vec<Http>,
     config: BTreeMap<String, String>,
     secrets: Vec<Secret>,
+    /// Rows of versions without studies lack it.
+    #[serde(default)]
+    study: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,7 +58,7 @@ struct Header {
 
 /// Errors: a path that is not UTF-8.
 pub(super) fn write(grants: &Grants) -> Result<String, HostError> {
-    let Grants { directories, http, config, secrets } = grants;
+    let Grants { directories, http, config, secrets, study } = grants;
     let directory = |DirectoryGrant { name, access, path }: &DirectoryGrant| Directory {
         name: name.clone(),
         access: access.as_str().to_owned(),
@@ -79,6 +82,7 @@ pub(super) fn write(grants: &Grants) -> Result<String, HostError> {
             .collect(),
         config: config.clone(),
         secrets: secrets.iter().map(secret).collect(),
+        study: study.clone(),
     };
     serde_json::to_string(&kept)
         .map_err(|_| HostError::Bundle("a granted path is not UTF-8; grant one whose path is".to_owned()))
@@ -86,7 +90,8 @@ pub(super) fn write(grants: &Grants) -> Result<String, HostError> {
 
 /// Errors: the text is not one that `write` made; what is wrong with it.
 pub(super) fn read(text: &str) -> Result<Grants, String> {
-    let Kept { directories, http, config, secrets } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let Kept { directories, http, config, secrets, study } =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
     let origin = |text: &str| Origin::parse(text).map_err(|error| error.to_string());
     let directory = |Directory { name, access, path }| match Access::parse(&access) {
         Some(access) => Ok(DirectoryGrant { name, access, path }),
@@ -110,6 +115,7 @@ pub(super) fn read(text: &str) -> Result<Grants, String> {
         http: http.into_iter().map(http_grant).collect::<Result<_, _>>()?,
         config,
         secrets: secrets.into_iter().map(secret).collect::<Result<_, _>>()?,
+        study,
     })
 }
 
@@ -130,9 +136,12 @@ mod tests {
                 secret("c", SecretSource::File("/c".into()), None),
                 secret("d", SecretSource::Credential("d".to_owned()), Some(header)),
             ],
+            study: Some("heart".to_owned()),
         };
         assert_eq!(read(&write(&grants).unwrap()), Ok(grants));
         assert_eq!(read(&write(&Grants::default()).unwrap()), Ok(Grants::default()));
+        let before_studies = r#"{"directories":[],"http":[],"config":{},"secrets":[]}"#;
+        assert_eq!(read(before_studies), Ok(Grants::default()));
         assert!(read("[]").is_err());
     }
 }

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, broadcast};
 
 pub use self::{
+    bundles::TakenBack,
     error::HostError,
     schedules::{Occurrence, ScheduleFilter, ScheduleGranted, ScheduleView},
     trust::InstalledInspection,
@@ -88,7 +89,7 @@ pub struct BundleView {
     pub identifiers: Vec<String>,
     pub grants: Grants,
     pub enabled: bool,
-    /// What it asks for and was not given.
+    /// What it asks for and was not given, and waits for.
     pub missing: Vec<Missing>,
     pub pending: u64,
     pub running: u64,
@@ -134,6 +135,10 @@ pub struct Switched {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Granted {
     pub changed: bool,
+    /// Pending requests that were cancelled, because this machine was withdrawn from their study.
+    pub cancelled: u64,
+    /// Running tasks that were asked to stop for that.
+    pub expired: u64,
     pub detail: BundleDetail,
 }
 
@@ -392,21 +397,17 @@ impl Drop for Attachment {
 
 /// All that a bundle asks for.
 fn asked(bundle: &Bundle) -> Vec<Asked> {
-    let missing = bundle.grants.missing(&bundle.manifest);
-    let asks = bundle.manifest.asks().into_iter();
-    asks.map(|ask| Asked {
-        name: ask.name(),
-        ask: ask.to_string(),
-        option: ask.option(),
-        granted: !missing.contains(&ask),
-    })
-    .collect()
+    let asked = |ask: Ask| {
+        let granted = bundle.grants.has(&ask);
+        Asked { name: ask.name(), ask: ask.to_string(), option: ask.option(), granted }
+    };
+    bundle.manifest.asks().into_iter().map(asked).collect()
 }
 
-/// What a bundle asks for and was not given.
+/// What a bundle asks for and was not given, and waits for.
 fn missing(bundle: &Bundle) -> Vec<Missing> {
-    let lacking = asked(bundle).into_iter().filter(|asked| !asked.granted);
-    lacking.map(|Asked { ask, option, .. }| Missing { ask, option }).collect()
+    let missing = bundle.grants.missing(&bundle.manifest);
+    missing.iter().map(|ask| Missing { ask: ask.to_string(), option: ask.option() }).collect()
 }
 
 /// The identifier of a bundle that this one may have been meant to be. The bundle's own part, which all have in common, says

@@ -58,7 +58,7 @@ impl Host {
             Ok(InstalledInspection {
                 inspection: bundle::inspect_installed(&bundle, &component, signer.as_ref()),
                 grants: bundle.grants.clone(),
-                missing: bundle.grants.missing(&bundle.manifest).iter().map(bundle::Ask::option).collect(),
+                missing: super::asked(&bundle).into_iter().filter(|ask| !ask.granted).map(|ask| ask.option).collect(),
             })
         });
         inspecting.await.map_err(|_| HostError::Stopping)?

@@ -63,6 +63,10 @@ impl HistoryEntry {
             What::BundleEnabled { bundle } => of_bundle(bundle, HistoryWord::BundleEnabled, None),
             What::BundleDisabled { bundle } => of_bundle(bundle, HistoryWord::BundleDisabled, None),
             What::GrantsChanged { bundle, missing: _ } => of_bundle(bundle, HistoryWord::GrantsChanged, None),
+            What::Enrolled { bundle, study } => of_bundle(bundle, HistoryWord::Enrolled, Some(study.clone())),
+            What::EnrolmentWithdrawn { bundle, study } => {
+                of_bundle(bundle, HistoryWord::EnrolmentWithdrawn, Some(study.clone()))
+            }
             What::Cancelled { bundle, identifier, request, cause } => {
                 of_request(bundle, identifier, *request, HistoryWord::Cancelled, cause.to_string())
             }
@@ -133,6 +137,10 @@ words! {
         BundleEnabled = "bundle-enabled",
         BundleDisabled = "bundle-disabled",
         GrantsChanged = "grants-changed",
+        /// The operator enrolled this machine in a study; the detail is which.
+        Enrolled = "enrolled",
+        /// The operator withdrew this machine from a study; the detail is which.
+        EnrolmentWithdrawn = "enrolment-withdrawn",
         /// A request was taken back; the detail is the cause.
         Cancelled = "cancelled",
         /// A request gave way to a newer one of its identifier.

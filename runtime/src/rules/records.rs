@@ -293,6 +293,16 @@ pub enum What {
         /// What it asks for and still lacks.
         missing: Vec<Missing>,
     },
+    /// The operator enrolled this machine in the bundle's study.
+    Enrolled {
+        bundle: BundleId,
+        study: String,
+    },
+    /// The operator withdrew this machine from the bundle's study.
+    EnrolmentWithdrawn {
+        bundle: BundleId,
+        study: String,
+    },
     Submitted {
         bundle: BundleId,
         identifier: Identifier,

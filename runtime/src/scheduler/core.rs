@@ -114,8 +114,8 @@ impl Installed {
             enabled,
             modes: manifest.background_modes.clone(),
             identifiers: manifest.permitted_identifiers.clone(),
-            entitlements: Entitlements::default(),
-            enrolled: false,
+            entitlements: manifest.entitlements.clone(),
+            enrolled: bundle.is_enrolled(),
             memory: manifest.memory,
         };
         Installed { bundle, permits, enabled }

@@ -336,12 +336,13 @@ impl Core {
         });
     }
 
-    /// Cancels what a bundle's new manifest no longer permits; says how many requests that were.
+    /// Cancels what a bundle no longer permits; says how many requests that were.
     pub(super) fn cancel_unpermitted(
         &mut self,
         now: Now,
         bundle: &BundleId,
         permits: &Permits,
+        cause: CancelCause,
         work: &mut Work,
     ) -> Result<u64, StoreError> {
         let mut cancelled = 0;
@@ -352,8 +353,6 @@ impl Core {
             if permits.still_permits(self.policy.profile, request) {
                 continue;
             }
-            let withdrawn = Permits { enrolled: true, ..permits.clone() }.still_permits(self.policy.profile, request);
-            let cause = if withdrawn { CancelCause::EnrolmentWithdrawn } else { CancelCause::BundleChanged };
             let identifier = request.identifier.clone();
             // Read before it is ended, so that what stands behind it is seen to be the next.
             work.ledger.unfinished(&mut self.store, bundle, &identifier)?;

@@ -55,7 +55,9 @@ impl Core {
         };
         if changes {
             let permits = staging.installed.permits.clone();
-            self.as_staged(&mut staging, |core, work| core.cancel_unpermitted(now, &id, &permits, work))?;
+            self.as_staged(&mut staging, |core, work| {
+                core.cancel_unpermitted(now, &id, &permits, CancelCause::BundleChanged, work)
+            })?;
         }
         let since = self.closed.get(&id).map_or(now.wall, |gate| gate.since);
         if let Some(installed) = self.bundles.get(&id) {
@@ -139,10 +141,11 @@ impl Core {
         let cancelled = put?;
         taken?;
         // A study that nobody is enrolled in any more is over at once.
-        let enrolled = self.bundles.get(&id).is_some_and(|installed| installed.permits.enrolled);
+        let withdrawn = self.is_withdrawn(&id, KindName::HealthResearch);
+        let withdrawn = |running: &Running| withdrawn && running.lane.kind == KindName::HealthResearch;
+        self.let_end(|running| running.lane.bundle == id && withdrawn(running), work);
         let expired = self.expire_all(now, ExpirationReason::Cancelled, work, |running| {
-            let withdrawn = running.lane.kind == KindName::HealthResearch && !enrolled;
-            running.lane.bundle == id && (expire_running || withdrawn)
+            running.lane.bundle == id && (expire_running || withdrawn(running))
         });
         let running = self.running.values().filter(|running| running.lane.bundle == id).count() as u64;
         Ok(Changed { cancelled, expired, running })
@@ -156,10 +159,17 @@ impl Core {
         work.ledger.write_all(store::put_bundle(&row));
         let installed = Installed::new(bundle, row.enabled);
         let permits = installed.permits.clone();
-        let changes = self.bundles.get(&id).is_some_and(|old| {
-            old.bundle.digest != installed.bundle.digest || old.permits.enrolled != permits.enrolled
+        let cause = self.bundles.get(&id).and_then(|old| {
+            if old.bundle.digest != installed.bundle.digest {
+                Some(CancelCause::BundleChanged)
+            } else {
+                (old.permits.enrolled && !permits.enrolled).then_some(CancelCause::EnrolmentWithdrawn)
+            }
         });
-        let cancelled = if changes { self.cancel_unpermitted(now, &id, &permits, work)? } else { 0 };
+        let cancelled = match cause {
+            Some(cause) => self.cancel_unpermitted(now, &id, &permits, cause, work)?,
+            None => 0,
+        };
         self.bundles.insert(id.clone(), installed);
         self.set_gate(now.wall, &id);
         work.happenings.extend(told);
@@ -202,6 +212,11 @@ impl Core {
             Some(gate) => self.closed.insert(bundle.clone(), gate),
             None => self.closed.remove(bundle),
         };
+    }
+
+    /// Whether tasks of a kind may not go on, since this machine is not enrolled in the bundle's study.
+    pub(super) fn is_withdrawn(&self, bundle: &BundleId, kind: KindName) -> bool {
+        kind == KindName::HealthResearch && self.bundles.get(bundle).is_none_or(|installed| !installed.permits.enrolled)
     }
 
     fn unstage(&mut self, now: Now, bundle: &BundleId) -> Settling {

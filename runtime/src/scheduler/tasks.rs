@@ -32,8 +32,7 @@ impl Core {
         let (outcome, then) = running.settle(&self.policy, end);
         let bundle = running.lane.bundle.clone();
         let identifier = running.identifier.clone();
-        // The request of a removed bundle has nothing to come back to.
-        let then = if self.bundles.contains_key(&bundle) { then } else { Then::Settled };
+        let then = if self.may_come_back(&bundle, running.lane.kind) { then } else { Then::Settled };
         self.crowd = crowd(&self.running);
         self.note_time(now, &running, work);
         let ended = Ended { at: now.wall, outcome, usage };
@@ -74,6 +73,11 @@ impl Core {
         let comes_back = then != Then::Settled;
         work.happenings.push(What::Ended { bundle, identifier, task, outcome, usage, comes_back });
         Ok(())
+    }
+
+    /// The request of a removed bundle has nothing to come back to, nor has work on a study that is over here.
+    fn may_come_back(&self, bundle: &BundleId, kind: KindName) -> bool {
+        self.bundles.contains_key(bundle) && !self.is_withdrawn(bundle, kind)
     }
 
     /// The launched request of a running task.
@@ -333,8 +337,8 @@ impl Core {
         let mut statements = Vec::new();
         let mut interrupted = Vec::new();
         let launched = self.store.launched()?;
-        let comes_back = |core: &Core, RequestRecord { attempt, failures, bundle, .. }: &RequestRecord| {
-            core.bundles.contains_key(bundle)
+        let comes_back = |core: &Core, RequestRecord { attempt, failures, bundle, request, .. }: &RequestRecord| {
+            core.may_come_back(bundle, request.kind.name())
                 && after_interruption(&core.policy, *attempt, *failures) == Then::ComesBack
         };
         for orphan in self.store.orphans()? {

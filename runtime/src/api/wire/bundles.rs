@@ -21,7 +21,7 @@ pub struct Bundle {
     /// As the manifest permits them, wildcards included.
     pub identifiers: Vec<String>,
     pub grants: Vec<Grant>,
-    /// What it asks for and was not given.
+    /// What it asks for and was not given, and waits for.
     pub missing: Vec<Missing>,
     pub pending: u64,
     pub running: u64,
@@ -87,6 +87,10 @@ pub enum Grant {
         #[serde(skip_serializing_if = "Option::is_none")]
         header: Option<SecretHeader>,
     },
+    /// The study this machine is enrolled in.
+    Study {
+        name: String,
+    },
 }
 
 /// The answer to an installation, an upgrade or a rollback.
@@ -128,6 +132,10 @@ pub struct Switched {
 pub struct Granted {
     /// False when it was given just that already.
     pub changed: bool,
+    /// Pending requests that were cancelled, because this machine was withdrawn from their study.
+    pub cancelled: u64,
+    /// Running tasks that were asked to stop for that.
+    pub expired: u64,
     #[serde(flatten)]
     pub detail: BundleDetail,
 }
@@ -144,7 +152,7 @@ pub struct Uninstalled {
 }
 
 pub(super) fn list_grants(grants: host::Grants) -> Vec<Grant> {
-    let host::Grants { directories, http, config, secrets } = grants;
+    let host::Grants { directories, http, config, secrets, study } = grants;
     let directory = |host::DirectoryGrant { name, access, path }: host::DirectoryGrant| Grant::Directory {
         name,
         access: access.as_str().to_owned(),
@@ -159,7 +167,8 @@ pub(super) fn list_grants(grants: host::Grants) -> Vec<Grant> {
         http.into_iter().map(|host::HttpGrant { origin, private }| Grant::Http { origin: origin.to_string(), private });
     let config = config.into_iter().map(|(name, value)| Grant::Config { name, value });
     let secrets = secrets.into_iter().map(secret);
-    directories.into_iter().map(directory).chain(http).chain(config).chain(secrets).collect()
+    let study = study.into_iter().map(|name| Grant::Study { name });
+    directories.into_iter().map(directory).chain(http).chain(config).chain(secrets).chain(study).collect()
 }
 
 fn state(enabled: bool, missing: &[rules::Missing]) -> Text<BundleState> {
@@ -249,8 +258,8 @@ impl From<host::Switched> for Switched {
 
 impl From<host::Granted> for Granted {
     fn from(granted: host::Granted) -> Granted {
-        let host::Granted { changed, detail } = granted;
-        Granted { changed, detail: detail.into() }
+        let host::Granted { changed, cancelled, expired, detail } = granted;
+        Granted { changed, cancelled, expired, detail: detail.into() }
     }
 }
 

@@ -66,6 +66,16 @@ pub enum What {
         /// What it asks for and still lacks.
         missing: Vec<Missing>,
     },
+    /// The operator enrolled this machine in the bundle's study.
+    Enrolled {
+        bundle: Text<BundleId>,
+        study: String,
+    },
+    /// The operator withdrew this machine from the bundle's study.
+    EnrolmentWithdrawn {
+        bundle: Text<BundleId>,
+        study: String,
+    },
     Submitted {
         bundle: Text<BundleId>,
         identifier: Text<Identifier>,
@@ -171,6 +181,8 @@ impl What {
             What::BundleEnabled { .. } => "bundle-enabled",
             What::BundleDisabled { .. } => "bundle-disabled",
             What::GrantsChanged { .. } => "grants-changed",
+            What::Enrolled { .. } => "enrolled",
+            What::EnrolmentWithdrawn { .. } => "enrolment-withdrawn",
             What::Submitted { .. } => "submitted",
             What::Waiting { .. } => "waiting",
             What::Cancelled { .. } => "cancelled",
@@ -215,6 +227,10 @@ impl From<&rules::What> for What {
             rules::What::BundleDisabled { bundle } => What::BundleDisabled { bundle: Text(bundle) },
             rules::What::GrantsChanged { bundle, missing } => {
                 What::GrantsChanged { bundle: Text(bundle), missing: missing.into_iter().map(Missing::from).collect() }
+            }
+            rules::What::Enrolled { bundle, study } => What::Enrolled { bundle: Text(bundle), study },
+            rules::What::EnrolmentWithdrawn { bundle, study } => {
+                What::EnrolmentWithdrawn { bundle: Text(bundle), study }
             }
             rules::What::Submitted { bundle, identifier, request, replaced } => What::Submitted {
                 bundle: Text(bundle),
@@ -307,6 +323,8 @@ mod tests {
             rules::What::BundleInstalled { bundle: bundle(), version: "1.0.0".into() },
             rules::What::BundleRolledBack { bundle: bundle(), version: "0.9.0".into() },
             rules::What::BundleSigned { bundle: bundle(), signer: "ada (key 1)".into() },
+            rules::What::Enrolled { bundle: bundle(), study: "heart".into() },
+            rules::What::EnrolmentWithdrawn { bundle: bundle(), study: "heart".into() },
             rules::What::BundleUninstalled { bundle: bundle() },
             rules::What::DataDropped { bundle: bundle() },
             rules::What::BundleEnabled { bundle: bundle() },

@@ -33,6 +33,10 @@ pub enum GrantOffer {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         header: Option<SecretHeader>,
     },
+    /// This machine is enrolled in the study.
+    Study {
+        name: String,
+    },
 }
 
 /// Where a secret's value is found: `"file"` with a path, or `"credential"` with the name of one the service manager gives.
@@ -74,6 +78,7 @@ impl GrantOffer {
                     None => None,
                 },
             }),
+            GrantOffer::Study { name } => host::GrantOffer::parse_study(&name).map_err(|error| error.to_string())?,
         })
     }
 }
@@ -89,6 +94,7 @@ impl From<host::GrantOffer> for GrantOffer {
             host::GrantOffer::Secret(host::SecretGrant { name, source, header }) => {
                 GrantOffer::Secret { name, source: source.into(), header: header.map(SecretHeader::from) }
             }
+            host::GrantOffer::Study(name) => GrantOffer::Study { name },
         }
     }
 }

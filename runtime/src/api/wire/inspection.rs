@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Bundle, DeclaredSchedule, Grant, Text, bundles::list_grants};
 use crate::{
     host,
-    rules::{BundleId, Pattern},
+    rules::{self, BundleId, Pattern},
 };
 
 /// What is known of a bundle, installed or offered.
@@ -23,6 +23,7 @@ pub struct Inspection {
     pub identifiers: Vec<String>,
     /// What its manifest declares.
     pub schedules: Vec<DeclaredSchedule>,
+    pub entitlements: Entitlements,
     pub asks: Vec<Ask>,
     pub memory_bytes: Option<u64>,
     pub imports: Vec<Import>,
@@ -34,10 +35,19 @@ pub struct Inspection {
     pub installed: Option<InstalledState>,
 }
 
+/// What a manifest claims beyond background modes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entitlements {
+    /// The graphics processor for continued work.
+    pub continued_processing_gpu: bool,
+    /// The study that its health-research is for; null when it has none.
+    pub health_research: Option<String>,
+}
+
 /// Something a bundle asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
-    /// `directory`, `http`, `config` or `secret`.
+    /// `directory`, `http`, `config`, `secret` or `study`.
     pub kind: String,
     /// An origin is its own name.
     pub name: String,
@@ -107,6 +117,7 @@ impl Ask {
             Grant::Http { origin, private: _ } => kind == "http" && name == origin,
             Grant::Config { name: given, value: _ } => kind == "config" && name == given,
             Grant::Secret { name: given, source: _, header: _ } => kind == "secret" && name == given,
+            Grant::Study { name: given } => kind == "study" && name == given,
         }
     }
 }
@@ -124,6 +135,7 @@ impl From<host::Inspection> for Inspection {
             background_modes: of(|manifest| manifest.background_modes.iter().map(|mode| mode.to_string()).collect()),
             identifiers: of(|manifest| manifest.permitted_identifiers.iter().map(Pattern::to_string).collect()),
             schedules: manifest.iter().flat_map(|manifest| &manifest.schedules).map(DeclaredSchedule::from).collect(),
+            entitlements: manifest.as_ref().map(|manifest| manifest.entitlements.clone().into()).unwrap_or_default(),
             asks: manifest.iter().flat_map(host::Manifest::asks).map(Ask::from).collect(),
             memory_bytes: manifest.as_ref().and_then(|manifest| manifest.memory),
             imports: imports.into_iter().map(Import::from).collect(),
@@ -144,6 +156,13 @@ impl From<host::InstalledInspection> for Inspection {
     }
 }
 
+impl From<rules::Entitlements> for Entitlements {
+    fn from(entitlements: rules::Entitlements) -> Entitlements {
+        let rules::Entitlements { continued_processing_gpu, health_research } = entitlements;
+        Entitlements { continued_processing_gpu, health_research }
+    }
+}
+
 impl From<host::Ask> for Ask {
     fn from(ask: host::Ask) -> Ask {
         let (kind, access) = match &ask {
@@ -153,6 +172,7 @@ impl From<host::Ask> for Ask {
             host::Ask::Http(_) => ("http", None),
             host::Ask::Config(_) => ("config", None),
             host::Ask::Secret(_) => ("secret", None),
+            host::Ask::Study(_) => ("study", None),
         };
         Ask { kind: kind.to_owned(), name: ask.name(), access, option: ask.option() }
     }

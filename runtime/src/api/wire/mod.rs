@@ -19,7 +19,7 @@ pub use bundles::{Asked, Bundle, BundleDetail, Grant, Granted, Installed, Missin
 pub use bytes::{Bytes, Output};
 pub use events::{Event, What};
 pub use grants::{GrantOffer, SecretHeader, SecretSource};
-pub use inspection::{Ask, Import, Inspection, InstalledState, Producer, Signature};
+pub use inspection::{Ask, Entitlements, Import, Inspection, InstalledState, Producer, Signature};
 pub use records::{
     About, Cancelled, Condition, Ended, ExpiredNow, HistoryEntry, LaunchedNow, Mend, Outcome, Progress, Reason,
     RequestRecord, Submission, Task, Usage, Waiting, Why,

@@ -312,15 +312,18 @@ pub struct ChangeGrants {
     /// The names of what is taken back; an origin is its own.
     #[serde(default)]
     pub revoke: Vec<String>,
+    /// The studies that this machine is withdrawn from.
+    #[serde(default)]
+    pub withdraw: Vec<String>,
     #[serde(default)]
     pub grants: Vec<GrantOffer>,
 }
 
 impl ChangeGrants {
     /// What is given and what is taken back. Errors: as with an installation.
-    pub(in crate::api) fn into_parts(self) -> Result<(Vec<host::GrantOffer>, Vec<String>), String> {
-        let ChangeGrants { revoke, grants } = self;
-        Ok((into_offers(grants)?, revoke))
+    pub(in crate::api) fn into_parts(self) -> Result<(Vec<host::GrantOffer>, host::TakenBack), String> {
+        let ChangeGrants { revoke, withdraw, grants } = self;
+        Ok((into_offers(grants)?, host::TakenBack { revoked: revoke, withdrawn: withdraw }))
     }
 }
 

@@ -11,7 +11,7 @@ use bytesize::ByteSize;
 use toml::de::DeTable;
 
 use super::{Access, Origin};
-use crate::rules::{BackgroundMode, BundleId, Pattern, Schedule};
+use crate::rules::{BackgroundMode, BundleId, Entitlements, Pattern, Schedule};
 
 mod reference;
 mod schedules;
@@ -26,6 +26,9 @@ pub const MANIFEST_NAME: &str = "idlewild.toml";
 
 /// The longest manifest, in bytes.
 pub const MANIFEST_LIMIT: usize = 64 * 1024;
+
+/// The longest name of a study, in bytes.
+const STUDY_LIMIT: usize = 64;
 
 /// What a bundle says of itself and asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,7 @@ pub struct Manifest {
     pub config: Vec<String>,
     /// Names of secrets it asks for.
     pub secrets: Vec<String>,
+    pub entitlements: Entitlements,
     /// Bytes of memory the bundle promises to stay below, if it lowers the host's limit.
     pub memory: Option<u64>,
     /// Bytes it promises to stay below in `/data`, if it lowers the host's limit.
@@ -105,6 +109,12 @@ impl Manifest {
         let config = asked(&reference::CONFIG).map(|field| parse_names(&field, &mut names)).transpose()?;
         let secrets = asked(&reference::SECRETS).map(|field| parse_names(&field, &mut names)).transpose()?;
 
+        let entitlements = root.section(&reference::ENTITLEMENTS)?;
+        let claimed = |key| entitlements.as_ref().and_then(|section| section.field(key));
+        let gpu = claimed(&reference::CONTINUED_PROCESSING_GPU).map(|field| field.boolean()).transpose()?;
+        let health_research =
+            claimed(&reference::HEALTH_RESEARCH).map(|field| parse_study(&field, &mut names)).transpose()?;
+
         let limits = root.section(&reference::LIMITS)?;
         let limit = |key| {
             let field = limits.as_ref().and_then(|section| section.field(key));
@@ -123,11 +133,18 @@ impl Manifest {
             http: http.unwrap_or_default(),
             config: config.unwrap_or_default(),
             secrets: secrets.unwrap_or_default(),
+            entitlements: Entitlements { continued_processing_gpu: gpu.unwrap_or_default(), health_research },
             memory,
             data,
             tmp,
         })
     }
+}
+
+/// Whether a study may be called so.
+pub(super) fn is_study(name: &str) -> bool {
+    let may_stand = |character: char| character.is_ascii_alphanumeric() || character == '-';
+    !name.is_empty() && name.len() <= STUDY_LIMIT && name.chars().all(may_stand)
 }
 
 fn syntax_error(text: &str, error: &toml::de::Error) -> ManifestError {
@@ -239,6 +256,18 @@ fn parse_name(field: &Field<'_>, names: &mut BTreeSet<String>) -> Result<String,
     Ok(name.to_owned())
 }
 
+fn parse_study(field: &Field<'_>, names: &mut BTreeSet<String>) -> Result<String, ManifestError> {
+    let name = field.string()?;
+    if !is_study(name) {
+        let fault = format_args!("must be at most {STUDY_LIMIT} letters, digits and hyphens, and is `{name}`");
+        return Err(field.fault(fault));
+    }
+    if !names.insert(name.to_owned()) {
+        return Err(field.fault(format_args!("repeats `{name}`")));
+    }
+    Ok(name.to_owned())
+}
+
 fn parse_access(field: &Field<'_>) -> Result<Access, ManifestError> {
     let word = field.string()?;
     Access::parse(word).ok_or_else(|| field.unknown_word(word, Access::ALL.iter().map(|access| access.as_str())))
@@ -272,6 +301,10 @@ http = ["https://photos.example.com"]
 config = ["album-title"]
 secrets = ["upload-token"]
 
+[entitlements]
+continued-processing-gpu = true
+health-research = "Heart-2026"
+
 [limits]
 memory = "64 MiB"
 data = "128 MiB"
@@ -297,6 +330,10 @@ tmp = "16 MB"
             http: vec![Origin::parse("https://photos.example.com").unwrap()],
             config: vec!["album-title".to_owned()],
             secrets: vec!["upload-token".to_owned()],
+            entitlements: Entitlements {
+                continued_processing_gpu: true,
+                health_research: Some("Heart-2026".to_owned()),
+            },
             memory: Some(64 << 20),
             data: Some(128 << 20),
             tmp: Some(16_000_000),
@@ -311,6 +348,7 @@ tmp = "16 MB"
         let manifest = Manifest::parse(&text).unwrap();
         assert_eq!(manifest.background_modes, BackgroundMode::ALL);
         assert_eq!(manifest.asks(), []);
+        assert_eq!(manifest.entitlements, Entitlements::default());
         assert_eq!(manifest.memory, None);
     }
 
@@ -340,11 +378,11 @@ tmp = "16 MB"
                 "permited-identifiers",
                 "unknown key `permited-identifiers` in [scheduling] at line 9, column 1; did you mean `permitted-identifiers`?",
             ),
-            ("[limits]", "[limit]", "unknown key `limit` in the manifest at line 17, column 2; did you mean `limits`?"),
+            ("[limits]", "[limit]", "unknown key `limit` in the manifest at line 21, column 2; did you mean `limits`?"),
             (
                 "[limits]",
-                "[entitlements]\n[limits]",
-                "unknown key `entitlements` in the manifest at line 17, column 2; known here: bundle, scheduling, schedules, capabilities, limits",
+                "[rights]\n[limits]",
+                "unknown key `rights` in the manifest at line 21, column 2; known here: bundle, scheduling, schedules, capabilities, entitlements, limits",
             ),
             (
                 "directories =",
@@ -525,21 +563,51 @@ tmp = "16 MB"
                 "an entry of `config` in [capabilities] at line 14, column 11 may hold only lower-case letters, digits and hyphens, and is ``",
             ),
             (
+                "health-research =",
+                "heath-research =",
+                "unknown key `heath-research` in [entitlements] at line 19, column 1; did you mean `health-research`?",
+            ),
+            (
+                "continued-processing-gpu = true",
+                "continued-processing-gpu = \"yes\"",
+                "`continued-processing-gpu` in [entitlements] at line 18, column 28 must be true or false, and is text",
+            ),
+            (
+                "\"Heart-2026\"",
+                "true",
+                "`health-research` in [entitlements] at line 19, column 19 must be text in quotes, and is true or false",
+            ),
+            (
+                "\"Heart-2026\"",
+                "\"Heart 2026\"",
+                "`health-research` in [entitlements] at line 19, column 19 must be at most 64 letters, digits and hyphens, and is `Heart 2026`",
+            ),
+            (
+                "\"Heart-2026\"",
+                "\"\"",
+                "`health-research` in [entitlements] at line 19, column 19 must be at most 64 letters, digits and hyphens, and is ``",
+            ),
+            (
+                "\"Heart-2026\"",
+                "\"gallery\"",
+                "`health-research` in [entitlements] at line 19, column 19 repeats `gallery`",
+            ),
+            (
                 "\"64 MiB\"",
                 "\"0\"",
-                "`memory` in [limits] at line 18, column 10 must be a size such as \"64 MiB\", and is `0`",
+                "`memory` in [limits] at line 22, column 10 must be a size such as \"64 MiB\", and is `0`",
             ),
             (
                 "\"64 MiB\"",
                 "\"-1\"",
-                "`memory` in [limits] at line 18, column 10 must be a size such as \"64 MiB\", and is `-1`",
+                "`memory` in [limits] at line 22, column 10 must be a size such as \"64 MiB\", and is `-1`",
             ),
             (
                 "\"64 MiB\"",
                 "\"much\"",
-                "`memory` in [limits] at line 18, column 10 must be a size such as \"64 MiB\", and is `much`",
+                "`memory` in [limits] at line 22, column 10 must be a size such as \"64 MiB\", and is `much`",
             ),
-            ("\"64 MiB\"", "64", "`memory` in [limits] at line 18, column 10 must be text in quotes, and is a number"),
+            ("\"64 MiB\"", "64", "`memory` in [limits] at line 22, column 10 must be text in quotes, and is a number"),
         ];
         for (from, to, message) in cases {
             assert!(WHOLE.contains(from), "{from}");

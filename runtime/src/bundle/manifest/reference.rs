@@ -114,6 +114,23 @@ pub(super) const DIRECTORY_ACCESS: KeyReference = KeyReference {
     example: "\"read\"",
 };
 
+pub(super) const CONTINUED_PROCESSING_GPU: KeyReference = KeyReference {
+    name: "continued-processing-gpu",
+    form: "`true` or `false`",
+    default: Some("`false`"),
+    meaning: "whether its continued work may ask for the graphics processor; no host of this version has one for guests",
+    example: "true",
+};
+
+pub(super) const HEALTH_RESEARCH: KeyReference = KeyReference {
+    name: "health-research",
+    form: "the name of a study: at most 64 letters, digits and hyphens",
+    default: Some("it has no health-research"),
+    meaning: "the study that its health-research is for; the operator enrols the machine with `--enrol STUDY`, and until then such \
+              requests are refused",
+    example: "\"heart-2026\"",
+};
+
 pub(super) const MEMORY: KeyReference = KeyReference {
     name: "memory",
     form: "a size in quotes",
@@ -151,7 +168,7 @@ pub(super) const SCHEDULING: SectionReference = SectionReference {
 pub(super) const CAPABILITIES: SectionReference = SectionReference {
     name: "capabilities",
     required: false,
-    meaning: "What it asks its operator for, by name. One name stands for one thing in all of these lists.",
+    meaning: "What it asks its operator for, by name. One name stands for one thing in all of these lists, and a study has none of them.",
     keys: &[DIRECTORIES, HTTP, CONFIG, SECRETS],
 };
 
@@ -160,6 +177,13 @@ pub(super) const DIRECTORY: SectionReference = SectionReference {
     required: false,
     meaning: "A folder it asks for.",
     keys: &[DIRECTORY_NAME, DIRECTORY_ACCESS],
+};
+
+pub(super) const ENTITLEMENTS: SectionReference = SectionReference {
+    name: "entitlements",
+    required: false,
+    meaning: "What it claims beyond its background modes. Without it everything else of the bundle runs all the same.",
+    keys: &[CONTINUED_PROCESSING_GPU, HEALTH_RESEARCH],
 };
 
 pub(super) const LIMITS: SectionReference = SectionReference {
@@ -277,7 +301,7 @@ pub(super) const SCHEDULES: SectionReference = SectionReference {
 };
 
 /// The sections of a manifest, in the order in which they are documented.
-pub(super) const SECTIONS: &[SectionReference] = &[BUNDLE, SCHEDULING, SCHEDULES, CAPABILITIES, LIMITS];
+pub(super) const SECTIONS: &[SectionReference] = &[BUNDLE, SCHEDULING, SCHEDULES, CAPABILITIES, ENTITLEMENTS, LIMITS];
 
 /// The reference as the documents have it, in Markdown.
 pub fn manifest_reference() -> String {
@@ -285,7 +309,7 @@ pub fn manifest_reference() -> String {
         "`{MANIFEST_NAME}` is TOML of at most {} KiB. A key that is not named here is an error.\n",
         MANIFEST_LIMIT / 1024
     );
-    for section in [&BUNDLE, &SCHEDULING, &SCHEDULES, &CAPABILITIES, &DIRECTORY, &LIMITS] {
+    for section in [&BUNDLE, &SCHEDULING, &SCHEDULES, &CAPABILITIES, &DIRECTORY, &ENTITLEMENTS, &LIMITS] {
         let SectionReference { name, required, meaning, keys } = section;
         let title = match SECTIONS.iter().any(|known| known.name == *name) {
             true if *name == SCHEDULES.name => format!("`[[{name}]]`"),
