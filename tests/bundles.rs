@@ -88,7 +88,7 @@ fn what_is_asked_and_not_granted_is_waited_for_by_name() {
     let waiting = host.wait_for("waiting", "test.behaviours.succeeds");
     assert_eq!(waiting["reasons"][0]["code"], "not-granted", "{waiting}");
     let why = place.run(&["why", "test.behaviours.succeeds"]);
-    let reason = "its bundle test.behaviours asks to write the folder `shared`, which is not granted (since ";
+    let reason = "its bundle test.behaviours asks to write the folder `shared`, which is not granted, since ";
     assert!(why.text().contains(reason), "{}", why.text());
     assert!(why.text().contains("idlewild grants test.behaviours --grant shared=PATH --state"), "{}", why.text());
     let listed = place.run(&["grants", "test.behaviours"]);
@@ -151,7 +151,7 @@ fn a_disabled_bundle_waits_and_says_how_to_end_that() {
     let end = place.serve_at_ease(&["--exit-when-done"]).end();
     assert!(end.events_of("launched", GREET).is_empty());
     let why = place.run(&["why", GREET]);
-    assert!(why.text().contains("its bundle com.example.hello is disabled (since "), "{}", why.text());
+    assert!(why.text().contains("its bundle com.example.hello is disabled, since "), "{}", why.text());
     assert!(why.text().contains("    idlewild enable com.example.hello --state"), "{}", why.text());
     let upgraded = place.run(&["upgrade", text(&version_of_hello(&place, "1.0.0"))]);
     assert!(upgraded.text().contains("it is disabled: idlewild enable com.example.hello"), "{}", upgraded.text());

@@ -137,7 +137,7 @@ fn explain(why: &wire::Why, command: impl Fn(&str) -> String) -> Vec<String> {
         }
         lines.push(format!("{request} waits because:"));
         for reason in reasons {
-            lines.push(format!("  - {} (since {})", reason.message, human::moment(&reason.since)));
+            lines.push(format!("  - {}, since {}", reason.message, human::moment(&reason.since)));
         }
         let hosted = reasons.iter().all(|reason| reason.code != "not-launching");
         let changes = smallest_change.len();
@@ -260,7 +260,7 @@ mod tests {
             later,
         ]);
         let lines = explain(&why, |rest| format!("idlewild {rest} --state /s"));
-        let reason = |reason: &Reason| format!("  - {reason} (since 2026-07-28T09:00:00Z)");
+        let reason = |reason: &Reason| format!("  - {reason}, since 2026-07-28T09:00:00Z");
         let of =
             |number| format!("request {number} of com.example.a.b (submitted 2026-07-28T09:00:00Z) waits because:");
         let expected = [

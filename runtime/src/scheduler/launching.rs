@@ -155,8 +155,11 @@ impl Core {
         let behind = super::requests::older(unfinished, stored.record.id);
         let lane = lane_of(&stored.record);
         let undated = Holds { floor: None, ..holds_of(&stored.record, &[], behind) };
-        let mut reasons = reasons(now, self.world(), &lane, undated).into_iter().map(|held| held.reason);
-        if let Some(reason) = reasons.find(|reason| holds_back_a_person(reason, force)) {
+        let mut reasons: Vec<Reason> =
+            reasons(now, self.world(), &lane, undated).into_iter().map(|held| held.reason).collect();
+        // What no force helps against is said first.
+        reasons.sort_by_key(|reason| matches!(reason, Reason::Lacks { .. }));
+        if let Some(reason) = reasons.into_iter().find(|reason| holds_back_a_person(reason, force)) {
             let mend = match reason {
                 Reason::Lacks { .. } => "; `--force` launches it whatever the machine is like",
                 _ => "",
