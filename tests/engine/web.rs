@@ -7,11 +7,11 @@ use idlewild::{
     bundle::{HttpGrant, Origin, SecretGrant, SecretHeader, SecretSource},
     clock,
     engine::{Engine, EngineSettings, World},
-    rules::{Allowance, End, ExpirationReason, TaskId},
+    rules::{Allowance, Continued, End, ExpirationReason, Kind, Request, TaskId},
 };
 use idlewild_tests::{Certificate, Server};
 
-use crate::house::{House, allowance, guest, returned};
+use crate::house::{Heard, House, allowance, guest, returned};
 
 /// A house whose guest may speak to the origins.
 struct Web {
@@ -386,6 +386,27 @@ fn a_secret_stays_out_of_messages_and_of_a_log_that_is_written_in_pieces() {
     web.secret("upload-token", "TOKEN=TOKEN=", None);
     web.run("tells-its-environment", "");
     assert_eq!(web.log(), "UPLOAD_[secret]TOKEN=");
+}
+
+#[test]
+fn a_secret_stays_out_of_titles() {
+    let mut web = Web::new(&[]);
+    web.secret("upload-token", "hush-hush", None);
+    // Cut in the middle of where the secret would stand, a title does not show its beginning.
+    let limit = EngineSettings::default().title_limit;
+    let before = "x".repeat(limit - 20);
+    let task = web.launch("titles-itself", &before, allowance());
+    let (end, _, heard) = web.house.end(task);
+    assert_eq!(end, returned(""));
+    let shown = "UPLOAD_TOKEN=[secret]".to_owned();
+    let cut = format!("{before}UPLOAD_TOKEN=[se …");
+    assert!(heard.contains(&Heard::Titled(task, shown.clone(), cut.clone())), "{heard:?}");
+    let asked = heard.iter().find_map(|heard| match heard {
+        Heard::Submitted(_, Request { kind: Kind::ContinuedProcessing(continued), .. }) => Some(continued),
+        _ => None,
+    });
+    let Continued { title, subtitle, .. } = asked.expect("it was submitted");
+    assert_eq!((title, subtitle), (&cut, &shown));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fault::bounded;
+use super::{environment::Secrets, fault::bounded};
 use crate::rules::{
     Continued, DataProtection, ExpirationReason, Identifier, Kind, Needs, Priority, Refusal, RefusalCode, Repeat,
     Request, Retry, Timestamp,
@@ -43,9 +43,24 @@ mod asynchronous {
     });
 }
 
-/// What a guest asked to submit; a title is cut to `title_limit` bytes. Errors: a name that is none, or a date beyond what a
-/// calendar holds.
-pub(super) fn request_from_guest(request: types::Request, title_limit: usize) -> Result<Request, Refusal> {
+/// How people are shown what a guest says it does.
+#[derive(Clone, Default)]
+pub(super) struct Titles {
+    /// The most bytes of a title or subtitle; the rest is cut.
+    pub(super) limit: usize,
+    /// What is taken out of them.
+    pub(super) secrets: Secrets,
+}
+
+impl Titles {
+    /// A title or subtitle as it is shown. Cut last, so that no beginning of a secret is left at its end.
+    pub(super) fn shown(&self, text: String) -> String {
+        bounded(self.secrets.redact_text(text), self.limit)
+    }
+}
+
+/// What a guest asked to submit. Errors: a name that is none, or a date beyond what a calendar holds.
+pub(super) fn request_from_guest(request: types::Request, titles: &Titles) -> Result<Request, Refusal> {
     let types::Request {
         identifier,
         kind,
@@ -60,7 +75,7 @@ pub(super) fn request_from_guest(request: types::Request, title_limit: usize) ->
     } = request;
     Ok(Request {
         identifier: identifier_from_guest(&identifier)?,
-        kind: kind_from_guest(kind, title_limit),
+        kind: kind_from_guest(kind, titles),
         earliest_begin: timestamp_from_guest("earliest-begin", earliest_begin)?,
         latest_begin: timestamp_from_guest("latest-begin", latest_begin)?,
         input,
@@ -120,7 +135,7 @@ pub(super) fn request_to_guest(request: Request) -> types::Request {
     }
 }
 
-fn kind_from_guest(kind: types::TaskKind, title_limit: usize) -> Kind {
+fn kind_from_guest(kind: types::TaskKind, titles: &Titles) -> Kind {
     match kind {
         types::TaskKind::AppRefresh => Kind::AppRefresh,
         types::TaskKind::Processing(types::Processing { requires_network_connectivity, requires_external_power }) => {
@@ -147,8 +162,8 @@ fn kind_from_guest(kind: types::TaskKind, title_limit: usize) -> Kind {
             strategy,
             required_resources,
         }) => Kind::ContinuedProcessing(Continued {
-            title: bounded(title, title_limit),
-            subtitle: bounded(subtitle, title_limit),
+            title: titles.shown(title),
+            subtitle: titles.shown(subtitle),
             fail_unless_immediate: match strategy {
                 types::SubmissionStrategy::Queue => false,
                 types::SubmissionStrategy::Fail => true,
@@ -249,6 +264,10 @@ fn not_permitted(message: String) -> Refusal {
 mod tests {
     use super::*;
 
+    fn titles() -> Titles {
+        Titles { limit: 256, ..Titles::default() }
+    }
+
     fn requests() -> Vec<Request> {
         let name = |name| Identifier::parse(name).expect("a good name");
         let needs = [(false, false), (true, false), (false, true), (true, true)];
@@ -296,7 +315,7 @@ mod tests {
     #[test]
     fn requests_survive_the_way_to_a_guest_and_back() {
         for request in requests() {
-            assert_eq!(request_from_guest(request_to_guest(request.clone()), 256), Ok(request));
+            assert_eq!(request_from_guest(request_to_guest(request.clone()), &titles()), Ok(request));
         }
     }
 
@@ -308,7 +327,7 @@ mod tests {
                 Kind::AppRefresh,
             ));
             request.earliest_begin = Some(milliseconds);
-            let refusal = request_from_guest(request, 256).expect_err("no such date");
+            let refusal = request_from_guest(request, &titles()).expect_err("no such date");
             assert_eq!(refusal.code, RefusalCode::NotPermitted);
             assert!(refusal.message.contains("earliest-begin"), "{}", refusal.message);
         }
@@ -323,7 +342,7 @@ mod tests {
             required_resources: types::Resources::empty(),
         };
         let Kind::ContinuedProcessing(Continued { title, subtitle, .. }) =
-            kind_from_guest(types::TaskKind::ContinuedProcessing(continued), 256)
+            kind_from_guest(types::TaskKind::ContinuedProcessing(continued), &titles())
         else {
             panic!("the kind stays");
         };

@@ -22,11 +22,10 @@ use crate::{
 use super::{
     Asker, Services,
     contract::{
-        expiration, kind_to_guest, milliseconds, reason_to_guest, refusal_to_guest, request_from_guest,
+        Titles, expiration, kind_to_guest, milliseconds, reason_to_guest, refusal_to_guest, request_from_guest,
         request_to_guest, scheduler, task, types,
     },
     deadlines::{Deadlines, Due},
-    fault::bounded,
     http::Http,
     log::Log,
     meter::{Bounds, FuelMeter},
@@ -41,7 +40,7 @@ pub(super) struct Guest {
     pub(super) table: ResourceTable,
     pub(super) http: Http,
     files: Files,
-    title_limit: usize,
+    titles: Titles,
     submissions: Submissions,
     clock: Arc<dyn Clock>,
     deadlines: Arc<Deadlines>,
@@ -82,7 +81,7 @@ pub(super) struct GuestParts {
     pub(super) variables: Vec<(String, String)>,
     pub(super) http: Http,
     pub(super) files: Files,
-    pub(super) title_limit: usize,
+    pub(super) titles: Titles,
     /// How many requests it may submit.
     pub(super) submissions: u32,
     pub(super) clock: Arc<dyn Clock>,
@@ -101,7 +100,7 @@ impl Guest {
             variables,
             http,
             files,
-            title_limit,
+            titles,
             submissions,
             clock,
             deadlines,
@@ -113,7 +112,7 @@ impl Guest {
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles);
         let submissions = Submissions { most: submissions, made: 0 };
-        Guest { role, wasi, table, http, files, title_limit, submissions, clock, deadlines, watch, fuel, bounds }
+        Guest { role, wasi, table, http, files, titles, submissions, clock, deadlines, watch, fuel, bounds }
     }
 
     /// The guest's files, for `wasi:filesystem`.
@@ -213,7 +212,7 @@ impl scheduler::Host for Guest {
     ) -> wasmtime::Result<Result<types::Submission, types::SubmitError>> {
         let (asker, services) = self.asker("submit")?;
         let services = services.clone();
-        let request = request_from_guest(request, self.title_limit).and_then(|request| self.submissions.add(request));
+        let request = request_from_guest(request, &self.titles).and_then(|request| self.submissions.add(request));
         let request = match request {
             Ok(request) => request,
             Err(refusal) => return Ok(Err(refusal_to_guest(refusal))),
@@ -306,7 +305,7 @@ impl task::Host for Guest {
 
     fn update_title(&mut self, title: String, subtitle: String) -> wasmtime::Result<()> {
         self.launched("task.update-title")?;
-        let [title, subtitle] = [title, subtitle].map(|text| bounded(text, self.title_limit));
+        let [title, subtitle] = [title, subtitle].map(|text| self.titles.shown(text));
         self.report(Report::Titles { title, subtitle });
         Ok(())
     }

@@ -32,6 +32,7 @@ use super::{
     cache::CodeCache,
     call,
     compile::{Code, Compiler},
+    contract::Titles,
     deadlines::{Deadlines, Due},
     ending::Ending,
     environment::Given,
@@ -504,7 +505,7 @@ impl Works {
             Some(Means { folders, reach, given }) => (Some(folders), reach, given),
             None => (None, None, Given::default()),
         };
-        let log = log.without(secrets);
+        let log = log.without(secrets.clone());
         Guest::new(GuestParts {
             role,
             http: Http::new(self.network.clone(), reach, log.clone()),
@@ -512,7 +513,7 @@ impl Works {
             handles: self.settings.handles,
             variables,
             files: Files::new(folders, self.settings.listings),
-            title_limit: self.settings.title_limit,
+            titles: Titles { limit: self.settings.title_limit, secrets },
             submissions: self.settings.submissions,
             clock: self.clock.clone(),
             deadlines: self.deadlines.clone(),

@@ -30,6 +30,11 @@ mod bundle {
         crate::possessions::tell_environment(task.input())
     }
 
+    #[handler("test.web.titles-itself")]
+    fn titles_itself(task: &Task) -> Result<(), String> {
+        crate::possessions::title_by_environment(task)
+    }
+
     #[handler("test.web.opens-sockets")]
     fn opens_sockets(task: &Task) -> impl Output {
         crate::possessions::open_sockets(task.input())

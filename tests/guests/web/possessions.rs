@@ -6,7 +6,7 @@ use std::{
     net::{TcpStream, ToSocketAddrs, UdpSocket},
 };
 
-use idlewild_guest::Task;
+use idlewild_guest::{Request, Task};
 use wasip2::random::{insecure, random};
 
 /// `NAME=VALUE`, one on a line: what it returns goes to its log too.
@@ -28,6 +28,16 @@ pub(crate) fn tell_environment(input: &[u8]) -> Result<(), String> {
         out.write_all(piece).and_then(|()| out.flush()).map_err(|error| error.to_string())?;
     }
     Err(format!("{}{all}", String::from_utf8_lossy(input)))
+}
+
+/// Takes its environment for its title, and behind its input for that of a request.
+#[allow(clippy::disallowed_methods, reason = "a guest's environment is what it was given")]
+pub(crate) fn title_by_environment(task: &Task) -> Result<(), String> {
+    let all: String = env::vars().map(|(name, value)| format!("{name}={value}")).collect();
+    let behind = format!("{}{all}", String::from_utf8_lossy(task.input()));
+    task.update_title(&all, &behind);
+    Request::continued_processing("test.web.other", &behind, &all).submit().map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 /// Tries to speak past HTTP to the address of its input, and tells what came of each try.
