@@ -41,7 +41,7 @@ lint: check-tools
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 
 bench: bundles
-	$(CARGO) bench --workspace --bench engine --bench tasks
+	$(CARGO) bench --workspace --bench engine --bench tasks --bench scheduler
 
 host: check-tools
 	$(CARGO) build --quiet --workspace --bin idlewild

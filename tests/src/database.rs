@@ -14,8 +14,13 @@ pub struct SharedDatabase {
 }
 
 impl SharedDatabase {
+    /// In memory.
     pub fn new() -> SharedDatabase {
-        SharedDatabase { sqlite: Arc::new(Mutex::new(Sqlite::in_memory().unwrap())), full: Arc::default() }
+        SharedDatabase::of(Sqlite::in_memory().unwrap())
+    }
+
+    pub fn of(sqlite: Sqlite) -> SharedDatabase {
+        SharedDatabase { sqlite: Arc::new(Mutex::new(sqlite)), full: Arc::default() }
     }
 
     /// While full, every commit fails and changes nothing.

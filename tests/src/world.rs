@@ -137,9 +137,13 @@ pub struct World {
 impl World {
     /// Everything holds: network, power, idle.
     pub fn new(policy: Policy, bundles: Vec<Arc<Bundle>>) -> World {
+        World::on(SharedDatabase::new(), policy, bundles)
+    }
+
+    /// The same on an empty database of the caller's.
+    pub fn on(mut database: SharedDatabase, policy: Policy, bundles: Vec<Arc<Bundle>>) -> World {
         let clock = ManualClock::new(START.parse().unwrap());
         let engine = Arc::new(ScriptedEngine::default());
-        let mut database = SharedDatabase::new();
         let rows: Vec<Statement> =
             bundles.iter().enumerate().flat_map(|(place, bundle)| put_bundle(&row(bundle, place, true))).collect();
         database.commit(&rows).unwrap();
