@@ -186,12 +186,13 @@ fn a_latest_begin_outranks_wishes_and_never_needs() {
 #[test]
 fn a_reason_says_since_when() {
     let mut scene = Scene::lacking(&[Condition::Idle]);
-    scene.running = crowd(4, KindName::Processing);
+    scene.running = Crowd::none();
+    (1..=4).for_each(|second| scene.running.add(KindName::Processing, later(second).wall));
     let holds = Holds { submitted_at: later(1).wall, floor: Some(later(9).wall), ..FREE };
     let reasons = reasons(now(), scene.world(), &lane(&Kind::Processing(Needs::default())), holds);
     let since: Vec<(&str, Timestamp)> = reasons.iter().map(|held| (held.reason.code(), held.since)).collect();
-    let at = now().wall;
-    assert_eq!(since, [("earliest-begin", later(1).wall), ("not-idle", at), ("no-slot", at)]);
+    let full = later(4).wall;
+    assert_eq!(since, [("earliest-begin", later(1).wall), ("not-idle", now().wall), ("no-slot", full)]);
 }
 
 #[test]
