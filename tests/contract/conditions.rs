@@ -161,3 +161,28 @@ fn conditions_are_looked_at_only_while_something_depends_on_them() {
     world.submit(Request { earliest_begin: floor, ..processing(COUNT) }).unwrap();
     assert_eq!((world.core.next_wake_up().uptime, world.core.next_wake_up().wall), (None, floor));
 }
+
+#[test]
+fn a_full_disk_forgets_neither_who_watches_nor_who_was_asked_to_stop() {
+    let mut world = world();
+    world.submit(export(EXPORT)).unwrap();
+    let task = world.running(EXPORT).unwrap();
+    world.call(|reply| Event::Attach { task, reply }).unwrap();
+    world.database.set_full(true);
+    world.send(Event::Detach { task });
+    let (reply, _answer) = tokio::sync::oneshot::channel();
+    world.send(Event::Submit { bundle: None, request: refresh(REFRESH), key: None, reply });
+    world.step();
+    let (reply, _answer) = tokio::sync::oneshot::channel();
+    world.send(Event::Cancel { bundle: None, identifier: Some(id(EXPORT)), cause: CancelCause::Person, reply });
+    let (reply, _answer) = tokio::sync::oneshot::channel();
+    world.send(Event::Submit { bundle: None, request: refresh(REFRESH), key: None, reply });
+    world.step();
+    world.database.set_full(false);
+    assert_eq!(world.told_of(EXPORT), [Told::Foreground(true), Told::Foreground(false)]);
+    assert_eq!(world.expiring(EXPORT), Some(ExpirationReason::Cancelled));
+    world.pass(seconds(2));
+    world.end(EXPORT, ok());
+    let returned = Some(Ok(b"done".to_vec()));
+    assert_eq!(world.outcome(EXPORT), Outcome::Expired { reason: ExpirationReason::Cancelled, returned });
+}

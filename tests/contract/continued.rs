@@ -200,3 +200,25 @@ fn watched_is_foreground_and_left_alone_is_background() {
     let gone = world.call(|reply| Event::Attach { task, reply });
     assert!(matches!(gone, Err(SchedulerError::Unknown(_))), "{gone:?}");
 }
+
+#[test]
+fn what_a_person_cancelled_does_not_come_back_with_its_host() {
+    let mut world = world();
+    world.submit(export(EXPORT)).unwrap();
+    world.cancel(EXPORT);
+    world.crash();
+    world.settle();
+    assert!(world.running(EXPORT).is_none());
+    assert!(world.why(EXPORT).waiting.is_empty());
+}
+
+#[test]
+fn whether_it_can_start_at_once_is_judged_by_what_the_machine_is_like_now() {
+    let mut world = world();
+    world.machine.lacking.lock().unwrap().push(Condition::Cool);
+    world.pass(seconds(60));
+    refusal(world.submit(continued(EXPORT, true)));
+    world.machine.lacking.lock().unwrap().clear();
+    world.pass(seconds(60));
+    world.submit(continued(EXPORT, true)).expect("it has cooled down meanwhile");
+}

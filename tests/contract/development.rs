@@ -89,3 +89,15 @@ fn an_expiration_is_asked_for_with_its_reason() {
         world.submit(refresh(REFRESH)).unwrap();
     }
 }
+
+#[test]
+fn what_was_launched_before_its_date_comes_back_without_it() {
+    let mut world = world();
+    let floor = Some(world.now().wall + seconds(9_000));
+    world.submit(Request { earliest_begin: floor, ..refresh(REFRESH) }).unwrap();
+    launch(&mut world, REFRESH, false).unwrap();
+    world.crash();
+    assert!(world.reasons(REFRESH).is_empty(), "the explanation says what the scheduler does");
+    world.settle();
+    assert_eq!(world.attempt(REFRESH), 2);
+}

@@ -83,3 +83,32 @@ fn a_disabled_bundle_says_since_when_also_after_a_restart() {
     world.settle();
     assert_eq!(since(&mut world), disabled);
 }
+
+#[test]
+fn who_asks_what_the_machine_is_like_strands_nothing() {
+    let mut world = world();
+    world.machine.lacking.lock().unwrap().push(Condition::Idle);
+    world.pass(seconds(60));
+    world.submit(processing(COUNT)).unwrap();
+    assert_eq!(world.reasons(COUNT), ["not-idle"]);
+    world.machine.lacking.lock().unwrap().clear();
+    world.call(|reply| Event::Conditions { reply }).unwrap();
+    assert!(world.running(COUNT).is_some());
+}
+
+#[test]
+fn many_reasons_are_explained_in_no_time() {
+    let mut world = world();
+    let run_after: Vec<Identifier> = (1..=16).map(|number| id(&more(number))).collect();
+    world.submit(Request { run_after, ..processing(COUNT) }).unwrap();
+    assert_eq!(change(&mut world, COUNT).len(), 16);
+}
+
+#[test]
+fn what_stands_in_no_lane_is_looked_at_on_its_date() {
+    let mut world = world();
+    world.state(Condition::Idle, false);
+    let floor = Some(world.now().wall + seconds(9_000));
+    world.submit(Request { earliest_begin: floor, ..processing(COUNT) }).unwrap();
+    assert_eq!(world.why(COUNT).waiting[0].looked_at, floor);
+}

@@ -216,3 +216,33 @@ fn what_runs_after_says_how_that_one_stands() {
     world.end(COUNT, ok());
     assert!(world.running(REFRESH).is_some());
 }
+
+#[test]
+fn a_repetition_outlives_a_round_that_kills_its_host() {
+    let mut world = world();
+    world.submit(Request { repeat: repeat(3_600, 0), ..refresh(REFRESH) }).unwrap();
+    for _ in 1..=5 {
+        assert!(world.running(REFRESH).is_some());
+        world.crash();
+        world.settle();
+    }
+    assert!(world.running(REFRESH).is_none(), "this round is given up");
+    assert_eq!(world.reasons(REFRESH), ["earliest-begin"]);
+    let (number, _) = refusal(world.submit(refresh(&more(1))));
+    assert_eq!(number, 2, "and it keeps its place");
+    assert!(world.jump());
+    assert_eq!(world.attempt(REFRESH), 1);
+}
+
+#[test]
+fn what_becomes_urgent_in_the_step_that_launches_it_is_not_stopped_for_a_wish() {
+    let mut world = world_with(|policy| policy.slots = 1);
+    let latest_begin = Some(world.now().wall + seconds(20));
+    world.submit(refresh(REFRESH)).unwrap();
+    world.submit(Request { latest_begin, ..processing(COUNT) }).unwrap();
+    world.clock.advance(seconds(20));
+    world.end(REFRESH, ok());
+    assert!(world.running(COUNT).is_some());
+    world.state(Condition::Idle, false);
+    assert_eq!(world.expiring(COUNT), None);
+}

@@ -345,7 +345,7 @@ impl Host {
 
     /// What the machine is like, read anew.
     pub async fn conditions(&self) -> Result<Conditions, HostError> {
-        Ok(self.inner.mailbox.ask(|now, core| Ok(core.look_now(now))).await?)
+        Ok(self.inner.mailbox.call(|reply| Event::Conditions { reply }).await?)
     }
 
     /// Says that the machine may have changed. It is looked at soon, if anything depends on it. Never blocks.

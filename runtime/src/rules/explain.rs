@@ -63,33 +63,38 @@ impl fmt::Display for Mend {
     }
 }
 
-/// More alternatives than any reasons offer.
-const MOST: usize = 16;
-
 /// The fewest changes that together leave no reason; of as many, those that need no waiting. Empty: nothing holds it back.
 /// `latest_begin` is the request's: from then on what is merely wished counts no longer.
 pub fn smallest_change(reasons: &[Held], latest_begin: Option<Timestamp>) -> Vec<Mend> {
-    let mut candidates: Vec<Mend> = Vec::new();
-    for held in reasons {
-        for mend in mends(&held.reason, latest_begin) {
-            if !candidates.contains(&mend) {
-                candidates.push(mend);
-            }
+    let options: Vec<Vec<Mend>> = reasons.iter().map(|held| mends(&held.reason, latest_begin)).collect();
+    // What only one change can end needs that change; there may be many of these.
+    let mut change: Vec<Mend> = Vec::new();
+    for only in options.iter().filter(|mends| mends.len() == 1).flatten() {
+        if !change.iter().any(|mend| ends(mend, only)) {
+            change.retain(|mend| !ends(only, mend));
+            change.push(only.clone());
         }
     }
-    if candidates.len() > MOST {
-        // So many grants are missing that the only change is to give all of them.
-        return reasons.iter().filter_map(|held| mends(&held.reason, None).into_iter().next()).collect();
+    // The rest are a few wishes, which offer a few changes in all.
+    let open: Vec<&Vec<Mend>> = options.iter().filter(|mends| !is_ended(mends, change.iter())).collect();
+    let mut candidates: Vec<&Mend> = Vec::new();
+    for mend in open.iter().copied().flatten() {
+        if !candidates.contains(&mend) {
+            candidates.push(mend);
+        }
     }
-    let sets = 0..(1_usize << candidates.len());
     let of = |set: usize| -> Vec<&Mend> {
-        candidates.iter().enumerate().filter(|(place, _)| set & (1 << place) != 0).map(|(_, mend)| mend).collect()
+        candidates.iter().enumerate().filter(|(place, _)| set & (1 << place) != 0).map(|(_, mend)| *mend).collect()
     };
-    let enough =
-        |set: &[&Mend]| reasons.iter().all(|held| set.iter().any(|mend| ends(mend, &held.reason, latest_begin)));
-    let cost = |set: &[&Mend]| (set.len(), set.iter().filter_map(|mend| wait(mend)).max());
-    let best = sets.map(of).filter(|set| enough(set)).min_by_key(|set| cost(set));
-    best.unwrap_or_default().into_iter().cloned().collect()
+    let enough = |set: &Vec<&Mend>| open.iter().all(|mends| is_ended(mends, set.iter().copied()));
+    let cost = |set: &Vec<&Mend>| (set.len(), set.iter().filter_map(|mend| wait(mend)).max());
+    let best = (0..1_usize << candidates.len()).map(of).filter(enough).min_by_key(cost);
+    change.extend(best.into_iter().flatten().cloned());
+    change
+}
+
+fn is_ended<'a>(mends: &[Mend], mut by: impl Iterator<Item = &'a Mend>) -> bool {
+    by.any(|mend| mends.iter().any(|other| ends(mend, other)))
 }
 
 fn wait(mend: &Mend) -> Option<Timestamp> {
@@ -136,12 +141,12 @@ fn mends(reason: &Reason, latest_begin: Option<Timestamp>) -> Vec<Mend> {
     mends
 }
 
-fn ends(mend: &Mend, reason: &Reason, latest_begin: Option<Timestamp>) -> bool {
-    mends(reason, latest_begin).iter().any(|other| match (mend, other) {
-        // Who waits for longer waits for the shorter, too.
+/// Whether one change does what another would. Who waits for longer waits for the shorter, too.
+fn ends(mend: &Mend, other: &Mend) -> bool {
+    match (mend, other) {
         (Mend::Wait { until }, Mend::Wait { until: enough }) => until >= enough,
         (mend, other) => mend == other,
-    })
+    }
 }
 
 /// Whether the latest begin outranks the reason: the host wishes for a better moment, and the task does not need it.

@@ -97,7 +97,8 @@ impl Policy {
     pub fn wake_for(&self, record: &RequestRecord) -> Option<Timestamp> {
         let RequestRecord { request, floor, .. } = record;
         let flexible = request.repeat.filter(|_| *floor < request.earliest_begin).map(|repeat| repeat.flex);
-        floor.map(|floor| self.wake_at(floor, flexible.unwrap_or(self.coalescing), request.latest_begin))
+        let latest = request.latest_begin.or(flexible.and(request.earliest_begin));
+        floor.map(|floor| self.wake_at(floor, flexible.unwrap_or(self.coalescing), latest))
     }
 
     /// How long after its floor a request that waits for nothing else may be woken for, at the latest.

@@ -286,18 +286,18 @@ impl Core {
                 for launch in launches {
                     self.engine.launch(launch, self.services.clone());
                 }
-                for (task, handling) in handlings {
+                for (task, handling) in &handlings {
                     match handling {
-                        Handling::Suspend => self.engine.suspend(task),
-                        Handling::Resume => self.engine.resume(task),
-                        Handling::Foreground(foreground) => self.engine.set_foreground(task, foreground),
+                        Handling::Suspend => self.engine.suspend(*task),
+                        Handling::Resume => self.engine.resume(*task),
+                        Handling::Foreground(_) => {}
                     }
                 }
             }
             Err(error) => {
                 tracing::error!(%error, "step-not-committed");
                 let spent: Vec<TaskId> = self.running.values().filter(|it| it.fuel_spent).map(|it| it.task).collect();
-                self.running = running_before;
+                self.running = keep_what_was_heard(running_before, &self.running, &expirations, now);
                 // The engine says so only once.
                 for task in spent {
                     if let Some(running) = self.running.get_mut(&task) {
@@ -311,6 +311,11 @@ impl Core {
                 self.retry_at = Some(now.uptime + RETRY_AFTER);
                 self.crowd = crowd(&self.running);
                 self.stale = self.reload(now).is_err();
+            }
+        }
+        for (task, handling) in handlings {
+            if let Handling::Foreground(foreground) = handling {
+                self.engine.set_foreground(task, foreground);
             }
         }
         // That a task must stop is nothing to record: it is asked whether or not the store works.
@@ -477,6 +482,11 @@ impl Core {
                 let conditions = self.observer.current().clone();
                 work.answer(reply, Ok(conditions));
             }
+            Event::Conditions { reply } => {
+                self.look(now, work);
+                let conditions = self.observer.current().clone();
+                work.answer(reply, Ok(conditions));
+            }
             // Taken up at the beginning of the step.
             Event::Look => {}
             Event::Schedule { wish, reply } => {
@@ -496,6 +506,13 @@ impl Core {
 
     fn look_if_due(&mut self, now: Now, work: &mut Work) {
         if self.is_look_due(now) && self.stands_on_conditions() {
+            self.look(now, work);
+        }
+    }
+
+    /// Looks before somebody is answered by what was seen too long ago.
+    pub(super) fn look_if_old(&mut self, now: Now, work: &mut Work) {
+        if self.is_look_due(now) {
             self.look(now, work);
         }
     }
@@ -620,6 +637,28 @@ impl Core {
             false => Ok(self.store.lanes()?.iter().all(|lane| self.closed.contains_key(&lane.bundle))),
         }
     }
+}
+
+/// The running tasks as they were before a step that was not committed, but for what needs no record: what was heard of them,
+/// who watches, and that they were asked to stop, which they are all the same.
+fn keep_what_was_heard(
+    before: BTreeMap<TaskId, Running>,
+    after: &BTreeMap<TaskId, Running>,
+    expirations: &[(TaskId, Expiring)],
+    now: Now,
+) -> BTreeMap<TaskId, Running> {
+    let mut kept = before;
+    for (task, running) in &mut kept {
+        if let Some(Running { progress, advanced, title, watchers, .. }) = after.get(task) {
+            (running.progress, running.advanced, running.watchers) = (*progress, *advanced, *watchers);
+            running.title.clone_from(title);
+        }
+        if let Some((_, expiring)) = expirations.iter().find(|(expired, _)| expired == task) {
+            running.resume(now);
+            running.expiring = Some(*expiring);
+        }
+    }
+    kept
 }
 
 /// Answers what was decided; an unreadable store fails the whole step.

@@ -206,6 +206,10 @@ pub enum Event {
         holds: Option<bool>,
         reply: Reply<Conditions>,
     },
+    /// The machine is looked at now, for somebody who asks what it is like.
+    Conditions {
+        reply: Reply<Conditions>,
+    },
     /// The machine may have changed: it is looked at now rather than at the next sampling, if anything depends on it.
     Look,
     /// Makes, switches or removes a schedule.

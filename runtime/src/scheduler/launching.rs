@@ -89,7 +89,9 @@ impl Core {
 
     pub(super) fn enter_lane(&mut self, now: Now, record: &RequestRecord, work: &mut Work) {
         let lane = lane_of(record);
-        self.lanes.enter(now, &lane);
+        if !work.rehearsed {
+            self.lanes.enter(now, &lane);
+        }
         work.entering.insert(lane);
     }
 
@@ -146,6 +148,7 @@ impl Core {
         work: &mut Work,
     ) -> Result<TaskId, SchedulerError> {
         let (bundle, _) = self.permits(None, identifier)?;
+        self.look_if_old(now, work);
         let unfinished = work.ledger.unfinished(&mut self.store, &bundle, identifier)?;
         let Some(stored) = unfinished.iter().find(|stored| stored.stage != Stage::Launched).cloned() else {
             return Err(SchedulerError::Unknown(format!(

@@ -82,6 +82,7 @@ impl Ledger {
         for stored in self.identifiers.values_mut().flatten().filter(|stored| stored.record.id == request) {
             stored.stage = Stage::Ready;
             stored.record.attempt = attempt + 1;
+            stored.record.floor = None;
         }
     }
 
@@ -101,6 +102,8 @@ impl Ledger {
     pub(super) fn make_urgent(&mut self, stored: &StoredRequest) {
         if !self.fresh.contains_key(&stored.record.id) {
             self.statements.push(store::make_urgent(stored.record.id));
+            // The database shows it in the lane it leaves.
+            self.restaged.insert(stored.record.id, stored.stage);
         }
         if let Some(entry) = self.entry_of(stored) {
             entry.record.urgent = true;

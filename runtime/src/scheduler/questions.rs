@@ -106,11 +106,6 @@ impl Core {
         }
     }
 
-    /// The conditions, read anew.
-    pub fn look_now(&mut self, now: Now) -> Conditions {
-        self.observer.look(now).clone()
-    }
-
     fn explain(&mut self, now: Now, stored: StoredRequest) -> Result<Waiting, StoreError> {
         let record = stored.record;
         let unmet = self.store.unmet(record.id)?;
@@ -121,21 +116,26 @@ impl Core {
         };
         let reasons = reasons(now, self.world(), &lane_of(&record), holds_of(&record, &stands, behind));
         let smallest_change = smallest_change(&reasons, record.request.latest_begin.filter(|_| !record.urgent));
-        let looked_at = self.looked_at_again(now, &reasons, &record);
+        let in_lane = stored.stage == Stage::Ready && !self.closed.contains_key(&record.bundle);
+        let looked_at = self.looked_at_again(now, &reasons, &record, in_lane);
         Ok(Waiting { record, reasons, smallest_change, looked_at })
     }
 
     /// When a waiting request is looked at again if nothing happens before.
-    fn looked_at_again(&self, now: Now, reasons: &[Held], record: &RequestRecord) -> Option<Timestamp> {
+    /// Conditions and what its bundle has used up are looked at only for what stands `in_lane`.
+    fn looked_at_again(&self, now: Now, reasons: &[Held], record: &RequestRecord, in_lane: bool) -> Option<Timestamp> {
         let sample = || {
             let left = (self.looked_at + self.policy.sampling).saturating_sub(now.uptime);
             now.wall.saturating_add(left).unwrap_or(Timestamp::MAX)
         };
         let date = |held: &Held| match &held.reason {
             Reason::EarliestBegin { .. } | Reason::Resting { .. } => self.policy.wake_for(record),
-            Reason::Spaced { at } | Reason::BudgetSpent { at, .. } => Some(*at),
-            Reason::Lacks { .. } => Some(sample()),
-            Reason::RunAfter { .. }
+            Reason::Spaced { at } | Reason::BudgetSpent { at, .. } if in_lane => Some(*at),
+            Reason::Lacks { .. } if in_lane => Some(sample()),
+            Reason::Spaced { .. }
+            | Reason::BudgetSpent { .. }
+            | Reason::Lacks { .. }
+            | Reason::RunAfter { .. }
             | Reason::Behind { .. }
             | Reason::BundleDisabled { .. }
             | Reason::NotGranted { .. }

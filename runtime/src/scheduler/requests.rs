@@ -105,7 +105,7 @@ impl Core {
 
     /// Takes a new request into the step.
     fn add(&mut self, now: Now, stored: StoredRequest, unmet: Vec<Identifier>, work: &mut Work) {
-        if stored.stage == Stage::Ready {
+        if stored.stage == Stage::Ready && !work.rehearsed {
             self.lanes.enter(now, &lane_of(&stored.record));
         }
         work.ledger.add(stored.clone(), unmet);
@@ -114,17 +114,19 @@ impl Core {
 
     /// Whether a request that fails rather than waits would be launched by this step: others that are ready go before it.
     fn admit_immediate(
-        &self,
+        &mut self,
         now: Now,
         record: &RequestRecord,
         holds: Holds<'_>,
-        work: &Work,
+        work: &mut Work,
     ) -> Result<(), SchedulerError> {
         if !insists_on_starting(&record.request) {
             return Ok(());
         }
+        self.look_if_old(now, work);
         let mut crowd = self.crowd.clone();
-        for stored in work.ledger.fresh_ready() {
+        let ready = work.ledger.fresh_ready();
+        for stored in ready.iter().filter(|stored| is_open(now, self.world(), &lane_of(&stored.record))) {
             crowd.add(stored.record.request.kind.name(), now.wall);
         }
         let world = World { running: &crowd, ..self.world() };
@@ -135,39 +137,52 @@ impl Core {
 
     /// A repeated request that is finished is pending again for its next period, unless a newer one took its place.
     pub(super) fn repeat(&mut self, now: Now, finished: RequestRecord, work: &mut Work) -> Result<(), StoreError> {
+        let (bundle, kind) = (finished.bundle.clone(), finished.request.kind.name());
+        let newer = !work.ledger.unfinished(&mut self.store, &bundle, &finished.request.identifier)?.is_empty();
+        let next = if newer { None } else { self.next_period(now, finished, work)? };
+        match next {
+            Some((stored, unmet)) => {
+                let RequestRecord { id, request: Request { identifier, .. }, .. } = &stored.record;
+                let (identifier, request) = (identifier.clone(), *id);
+                work.happenings.push(What::Submitted { bundle, identifier, request, replaced: None });
+                self.add(now, stored, unmet, work);
+            }
+            None => self.uncount(&bundle, kind),
+        }
+        Ok(())
+    }
+
+    /// The request for the period after a finished one, and what it waits for; none when its bundle no longer permits it.
+    pub(super) fn next_period(
+        &mut self,
+        now: Now,
+        finished: RequestRecord,
+        work: &mut Work,
+    ) -> Result<Option<(StoredRequest, Vec<Identifier>)>, StoreError> {
         let RequestRecord { bundle, request, submitted_at, .. } = finished;
-        let Some(repeat) = request.repeat else { return Ok(()) };
-        let (identifier, kind) = (request.identifier.clone(), request.kind.name());
+        let Some(repeat) = request.repeat else { return Ok(None) };
         let permitted = self
             .bundles
             .get(&bundle)
             .is_some_and(|installed| installed.permits.still_permits(self.policy.profile, &request));
-        let newer = !work.ledger.unfinished(&mut self.store, &bundle, &identifier)?.is_empty();
         let due = next_due(request.earliest_begin.unwrap_or(submitted_at), repeat, now);
-        let Some(due) = due.filter(|_| permitted && !newer) else {
-            self.uncount(&bundle, kind);
-            return Ok(());
-        };
-        let id = self.store.new_request_id();
-        let floor = due.saturating_sub(repeat.flex).unwrap_or(due).max(now.wall);
+        let Some(due) = due.filter(|_| permitted) else { return Ok(None) };
         let request = Request { earliest_begin: Some(due), ..request };
         let unmet = self.unmet_at_submission(&bundle, &request, work)?;
         self.runs_after |= !unmet.is_empty();
         let record = RequestRecord {
-            id,
-            bundle: bundle.clone(),
+            id: self.store.new_request_id(),
+            bundle,
             request,
             attempt: 1,
             failures: 0,
-            floor: Some(floor),
+            floor: Some(due.saturating_sub(repeat.flex).unwrap_or(due).max(now.wall)),
             urgent: false,
             submitted_at: now.wall,
         };
-        let stands = self.how_they_stand(&bundle, &unmet, work)?;
+        let stands = self.how_they_stand(&record.bundle, &unmet, work)?;
         let stage = stage(now, holds_of(&record, &stands, None));
-        work.happenings.push(What::Submitted { bundle, identifier, request: id, replaced: None });
-        self.add(now, StoredRequest { record, stage }, unmet, work);
-        Ok(())
+        Ok(Some((StoredRequest { record, stage }, unmet)))
     }
 
     /// Whose the identifier is. A bundle speaks for itself; a person's request finds the bundle that permits it.
@@ -278,6 +293,9 @@ impl Core {
         let expired = match cause {
             CancelCause::Person if !work.rehearsed => {
                 let continued = |running: &Running| running.lane.kind == KindName::ContinuedProcessing && whom(running);
+                // Whatever happens to this host, it does not come back.
+                let given_up = self.running.values().filter(|running| continued(running));
+                work.ledger.write_all(given_up.map(|running| store::give_up(running.request)));
                 self.expire_all(now, ExpirationReason::Cancelled, work, continued)
             }
             CancelCause::Person

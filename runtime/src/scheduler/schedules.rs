@@ -199,6 +199,8 @@ impl Core {
         for stored in stored {
             if !work.schedules.stands.contains_key(&stored.id()) {
                 self.fire(now, stored, work)?;
+            } else if stored.owing {
+                self.look_again(&stored, work);
             }
         }
         Ok(())
@@ -238,7 +240,7 @@ impl Core {
                 Err(Refusal { code: RefusalCode::TooManyPendingTaskRequests, .. })
                     if work.schedules.submitted.contains(&whose) =>
                 {
-                    work.again = true;
+                    self.look_again(&stored, work);
                     return Ok(());
                 }
                 Err(refusal) => news.push(ScheduleNews::Refused { occurrence, refusal }),
@@ -252,6 +254,14 @@ impl Core {
         news.into_iter().for_each(|news| tell(&stored, news, work));
         work.schedules.advance(seen_before, stored);
         Ok(())
+    }
+
+    /// Lets the next step deal with a schedule that this one could not.
+    fn look_again(&mut self, stored: &StoredSchedule, work: &mut Work) {
+        let whose = (stored.bundle.clone(), stored.schedule.identifier.clone());
+        self.agenda.owing.insert(whose.clone());
+        self.agenda.freed.insert(whose);
+        work.again = true;
     }
 
     /// Submits what an occurrence asks for, as anybody would.
@@ -289,6 +299,10 @@ impl Core {
         }
         self.agenda.latest = Some(now.wall);
         for mut stored in self.store.schedules_seen_after(now.wall)? {
+            // What an operator wishes in this very step stands.
+            if work.schedules.stands.contains_key(&stored.id()) {
+                continue;
+            }
             let seen_before = stored.seen;
             tell(&stored, ScheduleNews::Restarted { from: seen_before }, work);
             stored.seen = whole(now.wall);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     rules::*,
-    store::{self, StoreError, StoredRequest},
+    store::{self, Statement, StoreError, StoredRequest},
 };
 
 /// How many tasks past its limit a bundle's history may grow before the oldest are dropped together.
@@ -39,6 +39,8 @@ impl Core {
         work.ledger.write(store::end_task(task, running.progress, running.title.as_ref(), &ended));
         match then {
             Then::ComesBack => {
+                // Known before it changes, so that the step sees it as it stands.
+                self.launched(&running, work)?;
                 work.ledger.bring_back(running.request, running.attempt);
                 self.lanes.enter(now, &running.lane);
                 work.entering.insert(running.lane.clone());
@@ -332,6 +334,20 @@ impl Core {
         asked
     }
 
+    /// A repetition outlives a request that was interrupted too often.
+    fn repeat_after_crash(&mut self, now: Now, finished: &RequestRecord) -> Result<Vec<Statement>, StoreError> {
+        let RequestRecord { bundle, request, .. } = finished;
+        if self.store.unfinished(bundle, &request.identifier)?.len() > 1 {
+            return Ok(Vec::new());
+        }
+        let next = self.next_period(now, finished.clone(), &mut Work::default())?;
+        Ok(next.map_or(Vec::new(), |(stored, unmet)| {
+            let id = stored.record.id;
+            let waits = unmet.iter().map(|identifier| store::insert_run_after(bundle, identifier, id));
+            std::iter::once(store::insert_request(&stored, self.policy.wake_for(&stored.record))).chain(waits).collect()
+        }))
+    }
+
     /// Tasks that ran when the host died were interrupted; their requests come back, but not forever.
     pub(super) fn recover(&mut self, now: Now) -> Result<(), StoreError> {
         let mut statements = Vec::new();
@@ -361,6 +377,7 @@ impl Core {
             } else {
                 statements.push(store::end_launched(*id));
                 statements.push(store::ripen_follower(*id));
+                statements.extend(self.repeat_after_crash(now, &stored.record)?);
             }
         }
         self.store.commit(&statements)?;

@@ -380,6 +380,15 @@ pub fn let_end(request: RequestId) -> Statement {
     }
 }
 
+/// A launched request does not come back, whatever becomes of its host.
+pub fn give_up(request: RequestId) -> Statement {
+    Statement {
+        sql: "UPDATE request SET attempt = 4294967295 WHERE id = ?1 AND stage = 'launched'",
+        values: vec![count(request.0)],
+        guard: None,
+    }
+}
+
 /// A launched request is pending again after a failure of its handler, and rests until `floor`.
 pub fn let_rest(request: RequestId, attempt: u32, floor: Timestamp, wake_at: Timestamp) -> Statement {
     Statement {
@@ -400,10 +409,10 @@ pub fn move_request(request: RequestId, from: Stage, to: Stage) -> Statement {
     }
 }
 
-/// A launched request is pending again, for its next attempt.
+/// A launched request is pending again, for its next attempt. Launched once, it waits for no date any more.
 pub fn bring_back(request: RequestId, attempt: u32) -> Statement {
     Statement {
-        sql: "UPDATE request SET stage = 'ready', attempt = ?2 + 1 WHERE id = ?1 AND stage = 'launched' AND attempt = ?2",
+        sql: "UPDATE request SET stage = 'ready', attempt = ?2 + 1, ripe_at = 0, wake_at = 0 WHERE id = ?1 AND stage = 'launched' AND attempt = ?2",
         values: vec![count(request.0), i64::from(attempt).into()],
         guard: Some(1),
     }
