@@ -371,7 +371,10 @@ fn refuses_what_the_host_refuses() {
             Request::app_refresh("test.tasks.shown").into_any(),
             "test.tasks.shown is not among the bundle's permitted-identifiers",
         ),
-        (show().latest_begin_in(SECOND).into_any(), "this host does not serve `latest-begin`: leave it out"),
+        (
+            show().earliest_begin_in(QUARTER).latest_begin_in(SECOND).into_any(),
+            "latest-begin 2026-01-01T00:00:01Z lies before earliest-begin 2026-01-01T00:15:00Z",
+        ),
         (show().input(vec![0; 65_537]).into_any(), "the input has 65537 bytes, and 65536 are allowed"),
         (show().run_after("test.tasks.show").into_any(), "test.tasks.show cannot run after itself"),
         (
@@ -379,8 +382,8 @@ fn refuses_what_the_host_refuses() {
             "run-after names test.other, which is not among the bundle's permitted-identifiers",
         ),
         (
-            Request::continued_processing("test.tasks.show", "Show", "").into_any(),
-            "continued-processing is asked for by a person, and this host has no client that does",
+            Request::continued_processing("test.tasks.show", " ", "").into_any(),
+            "continued-processing needs a title, which is shown to who asked for it",
         ),
     ] {
         assert_eq!(refused(request), not_permitted(message));

@@ -45,12 +45,14 @@
 //! ```
 //!
 //! It goes by the host's rules: who may submit what, what waits and why, what is replaced, what comes back, what a success drops, when
-//! a task is asked to stop and when it is stopped. Four things are simpler. Tasks run one after the other, each to its end. They go in
-//! one order, short work first, then by priority and age, where a host takes turns between requests of different needs. No time passes
-//! but what is slept, waited or moved by hand, so plain computing takes none; and nothing costs fuel. A handler that must be stopped is
-//! left at the next thing it asks of the host.
+//! a task is asked to stop and when it is stopped, what is tried again and what repeats. Four things are simpler. Tasks run one after the other, each to its end. They go in
+//! one order, what became urgent first, then short work before long, then by priority and age, where a host takes turns between requests
+//! of different needs, spaces launches and counts running time. No time passes but what is slept, waited or moved by hand, so plain
+//! computing takes none; and nothing costs fuel. A handler that must be stopped is left at the next thing it asks of the host; none is
+//! held in place.
 
 mod folders;
+mod moments;
 mod port;
 mod records;
 mod rules;
@@ -75,10 +77,11 @@ use std::{
 
 pub(crate) use port::Harness;
 pub use records::{Condition, Ended, Outcome, Pending, Profile, Reason, Submitted, When};
-pub use rules::{CHECKPOINT_BYTES, GRACE, INPUT_BYTES, INTERRUPTIONS, OUTPUT_BYTES, time_limit};
+pub use rules::{ATTEMPTS, CHECKPOINT_BYTES, GRACE, INPUT_BYTES, INTERRUPTIONS, OUTPUT_BYTES, STALL, rest, time_limit};
 
 use self::{
     port::{Entered, in_task},
+    rules::Submitter,
     running::{Cut, Plan, Planned},
     world::{End, World},
 };
@@ -131,6 +134,11 @@ impl<H: Launchable> Host<H> {
         self.world.borrow_mut().profile = profile;
     }
 
+    /// Enrols this machine in the study that the bundle's manifest names. Until then health-research is refused.
+    pub fn enrol(&mut self) {
+        self.world.borrow_mut().enrolled = true;
+    }
+
     /// States whether a condition of the machine holds from now on.
     pub fn state(&mut self, condition: Condition, holds: bool) {
         let lacking = &mut self.world.borrow_mut().lacking;
@@ -161,6 +169,16 @@ impl<H: Launchable> Host<H> {
         self.world.borrow_mut().now += span;
     }
 
+    /// Moves the clock on to the next moment at which something that is pending may become due: the end of a rest, an earliest or a
+    /// latest begin, the next period of what repeats. False: nothing waits for a moment, and the clock stands.
+    pub fn advance_to_next(&mut self) -> bool {
+        port::keep_time(&self.world);
+        let mut world = self.world.borrow_mut();
+        let next = world.next_date();
+        world.now = next.unwrap_or(world.now);
+        next.is_some()
+    }
+
     /// Asks the next task of this identifier to stop, when that moment comes.
     pub fn expire(&mut self, identifier: &str, when: When, reason: ExpirationReason) {
         self.world.borrow_mut().plan(identifier, Plan { when, what: Planned::Expire(reason) });
@@ -180,7 +198,7 @@ impl<H: Launchable> Host<H> {
 
     /// Submits a request, as a person does. Errors: the host refuses it.
     pub fn submit<K: Into<Kind>>(&mut self, request: Request<K>) -> Result<Submission, SubmitError> {
-        self.world.borrow_mut().submit(request.into_any())
+        self.world.borrow_mut().submit(Submitter::Person, request.into_any())
     }
 
     /// What is pending, in the order of submission, and why it is not running.

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{running::Running, world::World};
+use super::{rules::Submitter, running::Running, world::World};
 use crate::{ExpirationReason, Kind, Request, Submission, SubmitError, host::Port};
 
 thread_local! {
@@ -88,7 +88,7 @@ impl Port for Harness {
     }
 
     fn submit(request: Request) -> Result<Submission, SubmitError> {
-        in_world(|world| world.submit(request))
+        in_world(|world| world.submit(Submitter::Bundle, request))
     }
 
     fn cancel(identifier: &str) {

@@ -5,9 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::moments;
 use crate::{ExpirationReason, Request};
 
-/// A condition of the machine that a test may state. At first each holds.
+/// A condition of the machine that a test may state, named for what is good when it holds. At first each holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Condition {
     /// There is a route to other machines.
@@ -16,16 +17,37 @@ pub enum Condition {
     ExternalPower,
     /// Nobody uses the machine.
     Idle,
+    /// The battery is not low.
+    Charged,
+    /// The machine is not in a mode that saves power.
+    FullPower,
+    /// The machine is not hot.
+    Cool,
+    /// There is memory enough.
+    Roomy,
+    /// A person has unlocked the machine since it started.
+    UnlockedOnce,
+    /// The machine is unlocked now.
+    Unlocked,
 }
 
 /// Whose limits are in force.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Profile {
-    /// One app-refresh and ten processing requests of a bundle may be pending, and a wildcard permits none of them.
+    /// One app-refresh request and ten of each longer kind may be pending, and a wildcard permits none of them.
     Device,
     /// As many may be pending as a test submits, and a wildcard permits every name below it.
     #[default]
     Server,
+}
+
+impl Profile {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Profile::Device => "device",
+            Profile::Server => "server",
+        }
+    }
 }
 
 /// A moment in the life of a task.
@@ -44,6 +66,8 @@ pub enum When {
 pub enum Reason {
     /// It may not begin before this moment.
     EarliestBegin(SystemTime),
+    /// Its handler failed, and it rests before it is tried again.
+    Resting { until: SystemTime, failures: u32 },
     /// It runs after this identifier has succeeded.
     RunAfter(String),
     /// This older request of its identifier is not finished.
@@ -140,6 +164,32 @@ impl Ended {
         match serde_json::from_slice(self.output()) {
             Ok(value) => value,
             Err(error) => panic!("the output of {} is not what was expected: {error}", self.identifier),
+        }
+    }
+}
+
+/// In the host's words.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::EarliestBegin(moment) => write!(f, "it may not begin before {}", moments::utc(*moment)),
+            Reason::Resting { until, failures } => {
+                let times = if *failures == 1 { "once".to_owned() } else { format!("{failures} times") };
+                write!(f, "it failed {times} and is tried again at {}", moments::utc(*until))
+            }
+            Reason::RunAfter(identifier) => write!(f, "it runs after {identifier} has succeeded"),
+            Reason::Behind(request) => write!(f, "request {request} of the same identifier is not finished"),
+            Reason::Lacks(condition) => f.write_str(match condition {
+                Condition::Network => "there is no network (stated)",
+                Condition::ExternalPower => "the machine runs on battery (stated)",
+                Condition::Idle => "the machine is in use (stated)",
+                Condition::Charged => "the battery is low (stated)",
+                Condition::FullPower => "the machine saves power (stated)",
+                Condition::Cool => "the machine is hot (stated)",
+                Condition::Roomy => "the machine is short of memory (stated)",
+                Condition::UnlockedOnce => "nobody has unlocked the machine since it started (stated)",
+                Condition::Unlocked => "the machine is locked (stated)",
+            }),
         }
     }
 }

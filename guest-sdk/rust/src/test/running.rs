@@ -49,6 +49,8 @@ pub(super) struct Running {
     pub(super) titles: Vec<(String, String)>,
     pub(super) checkpoints: Vec<Vec<u8>>,
     pub(super) submissions: Vec<Submitted>,
+    /// When continued work last advanced, and how far it was then.
+    advanced: (SystemTime, u64),
     asked: u32,
     timers: Vec<(SystemTime, Waker)>,
     awaits_end: Vec<Waker>,
@@ -76,6 +78,7 @@ impl Running {
             titles: Vec::new(),
             checkpoints: Vec::new(),
             submissions: Vec::new(),
+            advanced: (launched, 0),
             asked: 0,
             timers: Vec::new(),
             awaits_end: Vec::new(),
@@ -103,6 +106,10 @@ impl Running {
 
     pub(super) fn report(&mut self, now: SystemTime, completed: u64, total: u64) {
         self.progress.push((completed, total));
+        let completed = if total == 0 { completed } else { completed.min(total) };
+        if completed > self.advanced.1 {
+            self.advanced = (now, completed);
+        }
         self.notice(now);
     }
 
@@ -126,6 +133,9 @@ impl Running {
         if let Some(limit) = self.time_limit().filter(|limit| *limit <= now) {
             self.expire(ExpirationReason::TimeLimit, limit);
         }
+        if let Some(limit) = self.stall_limit().filter(|limit| *limit <= now) {
+            self.expire(ExpirationReason::NoProgress, limit);
+        }
         if self.stop_at().is_some_and(|stop_at| stop_at <= now) {
             self.cut = self.cut.or(Some(Cut::Stopped));
         }
@@ -144,6 +154,11 @@ impl Running {
 
     fn time_limit(&self) -> Option<SystemTime> {
         rules::time_limit(&self.kind).map(|limit| self.launched + limit)
+    }
+
+    /// When continued work has stood still for too long.
+    fn stall_limit(&self) -> Option<SystemTime> {
+        matches!(self.kind, Kind::ContinuedProcessing(_)).then(|| self.advanced.0 + rules::STALL)
     }
 
     fn stop_at(&self) -> Option<SystemTime> {
@@ -176,7 +191,7 @@ impl Running {
             When::After(span) => Some(self.launched + span),
             When::Asked(_) | When::Progressed(_) => None,
         });
-        let limit = self.time_limit().filter(|_| self.expiring.is_none());
-        planned.chain(limit).chain(self.stop_at()).min()
+        let limits = self.time_limit().into_iter().chain(self.stall_limit()).filter(|_| self.expiring.is_none());
+        planned.chain(limits).chain(self.stop_at()).min()
     }
 }

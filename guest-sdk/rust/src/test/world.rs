@@ -8,15 +8,16 @@ use std::{
 
 use super::{
     folders::Folders,
-    records::{Condition, Ended, Outcome, Pending, Profile, Submitted},
-    rules::{self, Unfinished},
+    records::{Condition, Ended, Outcome, Pending, Profile, Reason, Submitted},
+    rules::{self, Permits, Submitter, Unfinished},
     running::{Cut, Plan, Running},
 };
-use crate::{ExpirationReason, Request, Submission, SubmitError};
+use crate::{ExpirationReason, Kind, Request, Submission, SubmitError};
 
 pub(super) struct World {
     pub(super) now: SystemTime,
     pub(super) profile: Profile,
+    pub(super) enrolled: bool,
     pub(super) lacking: Vec<Condition>,
     pub(super) plans: BTreeMap<String, Vec<Plan>>,
     pub(super) checkpoints: BTreeMap<String, Vec<u8>>,
@@ -50,6 +51,7 @@ impl World {
         Ok(World {
             now: SystemTime::UNIX_EPOCH + START,
             profile: Profile::default(),
+            enrolled: false,
             lacking: Vec::new(),
             plans: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
@@ -63,22 +65,34 @@ impl World {
         })
     }
 
-    pub(super) fn submit(&mut self, request: Request) -> Result<Submission, SubmitError> {
-        rules::admit(self.profile, &self.permitted, &self.unfinished, &request)?;
+    pub(super) fn submit(&mut self, submitter: Submitter, request: Request) -> Result<Submission, SubmitError> {
+        let permits = Permits { profile: self.profile, identifiers: &self.permitted, enrolled: self.enrolled };
+        rules::admit(permits, &self.unfinished, submitter, &request)?;
         let same = |other: &Unfinished| other.request.identifier == request.identifier && other.is_replaceable();
-        let before = self.unfinished.len();
-        self.unfinished.retain(|other| !same(other));
-        let replaced = self.unfinished.len() < before;
-        let is_unfinished = |earlier: &str| self.unfinished.iter().any(|other| other.request.identifier == earlier);
+        let mut others = self.unfinished.clone();
+        others.retain(|other| !same(other));
+        let replaced = others.len() < self.unfinished.len();
+        // What a person waits for has no floor.
+        let floor = request.earliest_begin.filter(|_| !matches!(request.kind, Kind::ContinuedProcessing(_)));
+        let fresh = self.fresh(request, floor, &others);
+        rules::admit_immediate(&fresh.request, &self.reasons_beside(&others, &fresh))?;
+        self.unfinished = others;
+        self.requests = fresh.id;
+        if let Some(running) = &mut self.running {
+            running.submissions.push(Submitted { request: fresh.request.clone(), replaced });
+        }
+        let request_id = fresh.id.to_string();
+        self.unfinished.push(fresh);
+        Ok(Submission { request_id, replaced })
+    }
+
+    /// A request that has just been made, beside what is unfinished.
+    fn fresh(&self, request: Request, floor: Option<SystemTime>, others: &[Unfinished]) -> Unfinished {
+        let is_unfinished = |earlier: &str| others.iter().any(|other| other.request.identifier == earlier);
         let mut unmet = request.run_after.clone();
         unmet.retain(|earlier| is_unfinished(earlier) || !self.succeeded.contains(earlier));
-        self.requests += 1;
-        let id = self.requests;
-        if let Some(running) = &mut self.running {
-            running.submissions.push(Submitted { request: request.clone(), replaced });
-        }
-        self.unfinished.push(Unfinished { id, request, launches: 0, running: false, unmet });
-        Ok(Submission { request_id: id.to_string(), replaced })
+        let id = self.requests + 1;
+        Unfinished { id, request, submitted: self.now, floor, launches: 0, failures: 0, running: false, unmet }
     }
 
     /// The requests as they stand, for [`World::restore`].
@@ -91,11 +105,15 @@ impl World {
         self.unfinished = requests;
     }
 
-    /// Takes back what is pending: of one identifier, or all.
+    /// Takes back what is pending: of one identifier, or all. What runs of these is neither tried again nor repeated.
     pub(super) fn cancel(&mut self, identifier: Option<&str>) {
-        self.unfinished.retain(|request| {
-            request.running || identifier.is_some_and(|identifier| request.request.identifier != identifier)
-        });
+        let is_meant =
+            |request: &Unfinished| identifier.is_none_or(|identifier| request.request.identifier == identifier);
+        self.unfinished.retain(|request| request.running || !is_meant(request));
+        for running in self.unfinished.iter_mut().filter(|request| is_meant(request)) {
+            running.request.repeat = None;
+            running.request.retry = None;
+        }
     }
 
     pub(super) fn pending(&self) -> Vec<Pending> {
@@ -110,14 +128,25 @@ impl World {
             .collect()
     }
 
-    fn reasons(&self, request: &Unfinished) -> Vec<super::records::Reason> {
-        rules::reasons(self.now, |condition| !self.lacking.contains(&condition), &self.unfinished, request)
+    fn reasons(&self, request: &Unfinished) -> Vec<Reason> {
+        self.reasons_beside(&self.unfinished, request)
+    }
+
+    fn reasons_beside(&self, others: &[Unfinished], request: &Unfinished) -> Vec<Reason> {
+        rules::reasons(self.now, |condition| !self.lacking.contains(&condition), others, request)
+    }
+
+    /// The next moment at which something that is pending may become due, or urgent.
+    pub(super) fn next_date(&self) -> Option<SystemTime> {
+        let pending = self.unfinished.iter().filter(|request| !request.running);
+        let dates = pending.flat_map(|request| [request.floor, request.request.latest_begin]);
+        dates.flatten().filter(|date| *date > self.now).min()
     }
 
     /// The request to launch next, of those that nothing holds back.
     pub(super) fn next_due(&self) -> Option<u64> {
         let due = self.unfinished.iter().filter(|request| !request.running && self.reasons(request).is_empty());
-        due.min_by_key(|request| rules::turn(request)).map(|request| request.id)
+        due.min_by_key(|request| rules::turn(request, self.now)).map(|request| request.id)
     }
 
     /// Makes a pending request the running task.
@@ -137,27 +166,53 @@ impl World {
         let Running { id, identifier, attempt, launched, expiring, progress, titles, checkpoints, submissions, .. } =
             running;
         let outcome = outcome(end, expiring.map(|(reason, _)| reason));
+        let place = self.unfinished.iter().position(|request| request.running);
+        let mut request = self.unfinished.remove(place.expect("the request of a running task is not settled"));
+        request.running = false;
         let comes_back = match &outcome {
             Outcome::Interrupted | Outcome::Expired { reason: ExpirationReason::HostStopping, .. } => {
-                attempt <= rules::INTERRUPTIONS
+                // Launches after failures are counted by themselves.
+                attempt - request.failures <= rules::INTERRUPTIONS
             }
-            Outcome::Succeeded { .. } | Outcome::Failed { .. } | Outcome::Expired { .. } | Outcome::Trapped { .. } => {
-                false
+            Outcome::Failed { .. } | Outcome::Trapped { .. } => {
+                request.failures += 1;
+                // One that was asked to stop had its chance.
+                let retry =
+                    request.request.retry.filter(|retry| request.failures < retry.attempts && expiring.is_none());
+                request.floor =
+                    retry.map(|retry| self.now + rules::rest(retry, request.failures, request.id)).or(request.floor);
+                retry.is_some()
             }
+            Outcome::Succeeded { .. } | Outcome::Expired { .. } => false,
         };
-        if comes_back {
-            let unfinished = self.unfinished.iter_mut();
-            unfinished.filter(|request| request.running).for_each(|request| request.running = false);
-        } else {
-            self.unfinished.retain(|request| !request.running);
-        }
         if let Outcome::Succeeded { .. } = outcome {
             self.checkpoints.remove(&identifier);
             self.unfinished.iter_mut().for_each(|request| request.unmet.retain(|earlier| *earlier != identifier));
             self.succeeded.insert(identifier.clone());
         }
+        if comes_back {
+            self.unfinished.push(request);
+            self.unfinished.sort_by_key(|request| request.id);
+        } else {
+            self.repeat(request);
+        }
         let took = self.now.duration_since(launched).unwrap_or_default();
         Ended { id, identifier, attempt, outcome, comes_back, took, progress, titles, checkpoints, submissions }
+    }
+
+    /// A repeated request that is finished is pending again for its next period, unless a newer one took its place.
+    fn repeat(&mut self, finished: Unfinished) {
+        let Unfinished { request, submitted, .. } = finished;
+        let Some(repeat) = request.repeat else { return };
+        if self.unfinished.iter().any(|other| other.request.identifier == request.identifier) {
+            return;
+        }
+        let due = rules::next_due(request.earliest_begin.unwrap_or(submitted), repeat, self.now);
+        let floor = due.checked_sub(repeat.flex).unwrap_or(due).max(self.now);
+        let request = Request { earliest_begin: Some(due), ..request };
+        let fresh = self.fresh(request, Some(floor), &self.unfinished);
+        self.requests = fresh.id;
+        self.unfinished.push(fresh);
     }
 
     pub(super) fn save_checkpoint(&mut self, identifier: &str, checkpoint: &[u8]) -> Result<(), String> {
