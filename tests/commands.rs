@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "commands/asking.rs"]
+mod asking;
+
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
 
 use idlewild::{

@@ -24,6 +24,8 @@ mod quota;
 mod suspension;
 #[path = "engine/web.rs"]
 mod web;
+#[path = "engine/whole.rs"]
+mod whole;
 
 use std::{fs, time::Duration};
 

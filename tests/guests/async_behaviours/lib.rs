@@ -5,6 +5,8 @@
 
 #[path = "../src/asks_everything.rs"]
 mod asks_everything;
+#[path = "../src/asks_for_continued.rs"]
+mod asks_for_continued;
 #[path = "../src/asks_pending.rs"]
 mod asks_pending;
 #[path = "../src/checkpoints.rs"]
@@ -56,6 +58,7 @@ mod resubmits;
 mod returns_too_much;
 #[path = "../src/saves_too_much.rs"]
 mod saves_too_much;
+mod shows_its_work;
 mod sleeps;
 #[path = "../src/spins_bare.rs"]
 mod spins_bare;
@@ -90,6 +93,11 @@ mod bundle {
     #[handler("test.behaviours.asks-everything")]
     fn asks_everything(task: &Task) -> impl Output {
         crate::asks_everything::run(task)
+    }
+
+    #[handler("test.behaviours.asks-for-continued")]
+    fn asks_for_continued(task: &Task) -> impl Output {
+        crate::asks_for_continued::run(task)
     }
 
     #[handler("test.behaviours.asks-pending")]
@@ -220,6 +228,11 @@ mod bundle {
     #[handler("test.behaviours.saves-too-much")]
     fn saves_too_much(task: &Task) -> impl Output {
         crate::saves_too_much::run(task)
+    }
+
+    #[handler("test.behaviours.shows-its-work")]
+    async fn shows_its_work(task: Task) -> impl Output {
+        crate::shows_its_work::run(task).await
     }
 
     #[handler("test.behaviours.sleeps")]

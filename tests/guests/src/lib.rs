@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's log is what it prints")]
 
 mod asks_everything;
+mod asks_for_continued;
 mod asks_pending;
 mod checkpoints;
 mod computes;
@@ -31,6 +32,7 @@ mod reports_progress;
 mod resubmits;
 mod returns_too_much;
 mod saves_too_much;
+mod shows_its_work;
 mod sleeps;
 mod spins_bare;
 mod spins_calling;
@@ -55,6 +57,11 @@ mod bundle {
     #[handler("test.behaviours.asks-everything")]
     fn asks_everything(task: &Task) -> impl Output {
         crate::asks_everything::run(task)
+    }
+
+    #[handler("test.behaviours.asks-for-continued")]
+    fn asks_for_continued(task: &Task) -> impl Output {
+        crate::asks_for_continued::run(task)
     }
 
     #[handler("test.behaviours.asks-pending")]
@@ -185,6 +192,11 @@ mod bundle {
     #[handler("test.behaviours.saves-too-much")]
     fn saves_too_much(task: &Task) -> impl Output {
         crate::saves_too_much::run(task)
+    }
+
+    #[handler("test.behaviours.shows-its-work")]
+    fn shows_its_work(task: &Task) -> impl Output {
+        crate::shows_its_work::run(task)
     }
 
     #[handler("test.behaviours.sleeps")]
