@@ -213,6 +213,42 @@ fn manifests_shown_whole_are_manifests() {
     idlewild::bundle::Manifest::parse(shown).unwrap();
 }
 
+/// Whether a test of that name stands in the file that `named` says, such as `contract/policy::name`.
+fn is_a_test(named: &str) -> bool {
+    let Some((file, name)) = named.split_once("::") else { return false };
+    let places = ["tests", "runtime/src"].map(|folder| root().join(folder).join(file).with_extension("rs"));
+    let source = places.iter().find_map(|place| fs::read_to_string(place).ok()).unwrap_or_default();
+    source.split("#[test]\n").skip(1).any(|rest| {
+        let function = rest.lines().map(str::trim).find(|line| !line.starts_with("#["));
+        function.is_some_and(|line| line.starts_with(&format!("fn {name}(")))
+    })
+}
+
+#[test]
+fn every_rule_of_the_contract_is_held_by_a_test() {
+    let contract = fs::read_to_string(root().join("docs/contract.md")).unwrap();
+    let rows = contract.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| held by |"));
+    let mut labels = BTreeSet::new();
+    let mut rules = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [label, theirs, ours, differs, held_by] = cells[..] else { panic!("not of five cells: {row}") };
+        assert!([label, theirs, ours, differs].iter().all(|cell| !cell.is_empty()), "says too little: {row}");
+        let tests: Vec<&str> = held_by.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "names no test: {row}");
+        for test in tests {
+            assert!(is_a_test(test), "there is no test {test}, which is to hold: {row}");
+        }
+        assert!(label == "–" || labels.insert(label), "{label} stands there twice");
+        rules += 1;
+    }
+    let checklist = [("R", 4), ("S", 10), ("E", 5), ("T", 9), ("C", 8), ("P", 4)];
+    let checklist = checklist.iter().flat_map(|(part, last)| (1..=*last).map(move |number| format!("{part}{number}")));
+    let missing: Vec<String> = checklist.filter(|label| !labels.contains(label.as_str())).collect();
+    assert!(missing.is_empty(), "docs/contract.md lacks {missing:?}");
+    assert!(rules > 80, "{rules} rules");
+}
+
 /// The commands that the binary's help lists.
 fn known_commands() -> BTreeSet<String> {
     // A test lies in `deps`, beside which lies the binary, whatever the target folder and profile.
