@@ -121,7 +121,7 @@ impl Place {
         HostProcess::start(command, self.path("serve.stderr"))
     }
 
-    /// Starts `serve --json` with further arguments, the machine idle, on power and online, and waits until it is ready.
+    /// Starts `serve --json` with further arguments, everything good stated of the machine, and waits until it is ready.
     pub fn serve_at_ease(&self, arguments: &[&str]) -> HostProcess {
         let mut host = self.serve(&[&AT_EASE, arguments].concat());
         host.ready();

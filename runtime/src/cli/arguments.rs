@@ -243,7 +243,7 @@ pub(super) struct Serve {
     pub(super) bundles: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) grants: GrantOptions,
-    /// State a condition instead of reading it from the machine: network, external-power, idle, each also with no-
+    /// State a condition instead of reading it from the machine: any that `idlewild conditions` lists, each also with no-
     #[arg(long = "assume", value_name = "CONDITION", value_parser = daemon::parse_assumption)]
     pub(super) assumptions: Vec<(Condition, bool)>,
     /// Install a bundle though a newer version of it is installed
@@ -412,7 +412,8 @@ pub(super) struct Submit {
     /// Let it be held in place while its conditions are gone, instead of being asked to stop
     #[arg(long)]
     may_suspend: bool,
-    /// Name this submission: made again under the same name it is not made twice
+    /// Name this submission: made again under the same name it is not made twice. Give a date by --at: --in asks for another
+    /// one each time
     #[arg(long, value_name = "KEY")]
     pub(super) key: Option<String>,
 }
