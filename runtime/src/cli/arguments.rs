@@ -36,8 +36,8 @@ Exit codes:
   0    done; a host that was asked to stop has stopped
   1    something went wrong, and stderr says what
   2    the command line could not be understood
-  3    serve --exit-when-done: not every task succeeded
-  130  stopped at once by a second SIGINT
+  3    serve --exit-when-done: not every task succeeded; submit --wait: the task did not succeed
+  130  stopped at once by a second SIGINT; submit --wait: SIGINT came first, and the request is left as it is
   143  stopped at once by a second SIGTERM";
 
 const GIVEN: &str = "Options of every command";
@@ -164,10 +164,12 @@ Example:
     Keys(Keys),
     /// Ask for a task
     #[command(after_help = "\
-A request replaces the one pending for the same identifier.
+A request replaces the one pending for the same identifier. With --wait its output alone goes to stdout, as its task wrote it; \
+stderr says why it waits, and SIGINT ends the waiting, not the request.
 
-Example:
-  idlewild submit com.example.gallery.image-count --requires-external-power --in 15m")]
+Examples:
+  idlewild submit com.example.gallery.image-count --requires-external-power --in 15m
+  idlewild submit com.example.gallery.image-count --wait > count")]
     Submit(Submit),
     /// List what waits, and why
     #[command(after_help = "Example:\n  idlewild pending --limit 20")]
@@ -416,6 +418,9 @@ pub(super) struct Submit {
     /// one each time
     #[arg(long, value_name = "KEY")]
     pub(super) key: Option<String>,
+    /// Wait until it has ended, and print its output; exit code 3 when it did not succeed
+    #[arg(long)]
+    pub(super) wait: bool,
 }
 
 const KINDS: [&str; 4] = ["app-refresh", "processing", "health-research", "continued-processing"];

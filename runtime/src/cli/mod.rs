@@ -8,6 +8,7 @@ mod conditions;
 mod display;
 mod file_arguments;
 mod files;
+mod follow;
 mod grants;
 mod history;
 mod human;
@@ -37,8 +38,10 @@ use crate::daemon;
 
 /// Something went wrong; clap itself uses 2 for what it cannot parse.
 const FAILED: u8 = 1;
-/// `serve --exit-when-done`: everything was run, and not everything succeeded.
+/// What was waited for has ended, and not all of it with success.
 const NOT_ALL_SUCCEEDED: u8 = 3;
+/// SIGINT came before what was waited for.
+const INTERRUPTED: u8 = 130;
 
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
@@ -72,12 +75,10 @@ fn run(given: Given, command: Command) -> anyhow::Result<ExitCode> {
                 inspect::offered(&given, &mut Output::new(&given, false), &command.what).await?;
                 Ok(ExitCode::SUCCESS)
             }
-            command => {
-                if let Some(command) = alone(&given, command)? {
-                    ask(&given, command).await?;
-                }
-                Ok(ExitCode::SUCCESS)
-            }
+            command => match alone(&given, command)? {
+                Some(command) => ask(&given, command).await,
+                None => Ok(ExitCode::SUCCESS),
+            },
         }
     })
 }
@@ -97,11 +98,12 @@ fn alone(given: &Given, command: Command) -> anyhow::Result<Option<Command>> {
 }
 
 /// Reaches a host, asks it, and leaves it as it was found.
-async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
+async fn ask(given: &Given, command: Command) -> anyhow::Result<ExitCode> {
     let reached = daemon::reach(&given.state_folder()?).await?;
     let client = &reached.client;
     let mut out = Output::new(given, reached.is_running());
     let out = &mut out;
+    let mut code = ExitCode::SUCCESS;
     let answered = match command {
         Command::Serve(_) => unreachable!("serve is its own host"),
         Command::CompileComponent(_) | Command::New(_) | Command::Build(_) | Command::Sign(_) | Command::Verify(_) => {
@@ -120,7 +122,7 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
         Command::Disable(command) => bundles::disable(client, out, command).await,
         Command::Grants(command) => grants::grants(client, out, command).await,
         Command::Bundles => bundles::bundles(client, out).await,
-        Command::Submit(command) => requests::submit(client, out, command).await,
+        Command::Submit(command) => requests::submit(client, out, command).await.map(|ended| code = ended),
         Command::Pending(command) => requests::pending(client, out, command).await,
         Command::Cancel(command) => requests::cancel(client, out, command).await,
         Command::Launch(command) => requests::launch(client, out, command).await,
@@ -134,7 +136,7 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<()> {
         Command::Conditions(command) => conditions::conditions(client, out, command).await,
     };
     reached.leave().await;
-    answered
+    answered.map(|()| code)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

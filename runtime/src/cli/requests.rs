@@ -1,22 +1,28 @@
 //! `submit`, `pending`, `cancel`, `why`.
 
+use std::process::ExitCode;
+
+use futures_util::StreamExt as _;
+
 use super::{
+    INTERRUPTED, NOT_ALL_SUCCEEDED,
     arguments::{Expire, Launch, Named, Pending, Submit},
+    follow::{self, Following},
     human,
     output::Output,
     tasks,
 };
 use crate::api::{Client, wire};
 
-pub(super) async fn submit(client: &Client, out: &mut Output, command: Submit) -> anyhow::Result<()> {
+pub(super) async fn submit(client: &Client, out: &mut Output, command: Submit) -> anyhow::Result<ExitCode> {
+    if command.wait {
+        return submit_and_wait(client, out, command).await;
+    }
     let identifier = command.identifier.clone();
-    let (request, key) = (command.request()?, command.key);
-    let submission: wire::Submission = match key {
-        None => client.post("/v1/requests", &request).await?,
-        Some(key) => client.post_once("/v1/requests", &request, &key).await?,
-    };
+    let submission = send(client, command).await?;
     if out.json {
-        return out.object(&submission);
+        out.object(&submission)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let wire::Submission { request, replaced } = submission;
     let replaced = if replaced { ", in place of an earlier one" } else { "" };
@@ -27,7 +33,36 @@ pub(super) async fn submit(client: &Client, out: &mut Output, command: Submit) -
             out.line(&format!("see how it fares: {why}"))
         }
         false => out.hint_to_serve(),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn submit_and_wait(client: &Client, out: &mut Output, command: Submit) -> anyhow::Result<ExitCode> {
+    if !out.running {
+        let serve = out.command("serve");
+        anyhow::bail!(
+            "no host is running, so there is nothing to wait for: `{serve}` runs one, and without --wait the request is kept for it"
+        )
     }
+    let mut interrupts = follow::interrupts()?;
+    // Heard from before it is submitted: its end may come with the answer.
+    let events = client.events().await?.boxed();
+    let identifier = command.identifier.clone();
+    let submission = send(client, command).await?;
+    let following = Following::new(client, events, identifier, submission.request);
+    Ok(match follow::wait(following, out, &mut interrupts).await? {
+        Some(true) => ExitCode::SUCCESS,
+        Some(false) => ExitCode::from(NOT_ALL_SUCCEEDED),
+        None => ExitCode::from(INTERRUPTED),
+    })
+}
+
+async fn send(client: &Client, command: Submit) -> anyhow::Result<wire::Submission> {
+    let (request, key) = (command.request()?, command.key);
+    Ok(match key {
+        None => client.post("/v1/requests", &request).await?,
+        Some(key) => client.post_once("/v1/requests", &request, &key).await?,
+    })
 }
 
 pub(super) async fn pending(client: &Client, out: &mut Output, command: Pending) -> anyhow::Result<()> {
@@ -169,7 +204,7 @@ fn explain(why: &wire::Why, command: impl Fn(&str) -> String) -> Vec<String> {
 }
 
 /// Whether a person can launch it in spite of the reasons, and what that takes.
-fn launchable(reasons: &[wire::Reason]) -> Option<&'static str> {
+pub(super) fn launchable(reasons: &[wire::Reason]) -> Option<&'static str> {
     let undated = ["earliest-begin", "resting", "run-after", "spaced", "budget-spent"];
     let dated = |reason: &wire::Reason| undated.contains(&reason.code.as_str());
     if !reasons.iter().all(|reason| dated(reason) || reason.condition.is_some()) {
