@@ -124,6 +124,8 @@ impl<'a> Following<'a> {
                 | wire::What::BundleEnabled { .. }
                 | wire::What::BundleDisabled { .. }
                 | wire::What::GrantsChanged { .. }
+                | wire::What::Enrolled { .. }
+                | wire::What::EnrolmentWithdrawn { .. }
                     if self.task.is_none() =>
                 {
                     return self.look().await;
@@ -144,6 +146,8 @@ impl<'a> Following<'a> {
                 | wire::What::BundleEnabled { .. }
                 | wire::What::BundleDisabled { .. }
                 | wire::What::GrantsChanged { .. }
+                | wire::What::Enrolled { .. }
+                | wire::What::EnrolmentWithdrawn { .. }
                 | wire::What::Progressed { .. }
                 | wire::What::Titled { .. }
                 | wire::What::Suspended { .. }
