@@ -481,6 +481,8 @@ impl Life {
                 | What::Titled { .. }
                 | What::Suspended { .. }
                 | What::Resumed { .. }
+                | What::Attached { .. }
+                | What::Detached { .. }
                 | What::ConditionChanged { .. }
                 | What::Schedule { .. }
                 | What::BundleInstalled { .. }

@@ -77,16 +77,36 @@ impl Client {
 
     /// What happens from now on, until the host ends.
     pub async fn events(&self) -> Result<impl Stream<Item = wire::Event> + Send + Unpin + use<>, ClientError> {
-        let request = Request::builder().uri("/v1/events").header(header::HOST, "idlewild").body(Vec::new());
+        let reading = self.read("/v1/events").await?;
+        Ok(stream::unfold(reading, |mut reading| async { Some((reading.event().await?, reading)) }).boxed())
+    }
+
+    /// What a running task does, until it or the host ends. It is in the foreground until the stream is dropped.
+    pub async fn attach(
+        &self,
+        task: u64,
+    ) -> Result<impl Stream<Item = wire::Event> + Send + Unpin + use<>, ClientError> {
+        let reading = self.read(&format!("/v1/tasks/{task}/attach")).await?;
+        Ok(stream::unfold(reading, |mut reading| async { Some((reading.event().await?, reading)) }).boxed())
+    }
+
+    /// An answer that comes little by little.
+    async fn read(&self, path: &str) -> Result<Reading, ClientError> {
+        let request = Request::builder().uri(path).header(header::HOST, "idlewild").body(Vec::new());
         let request = request.map_err(|error| ClientError::Garbled(error.to_string()))?;
-        let reading = match self {
+        let (status, reading) = match self {
             Client::Socket(socket) => read_socket(socket, request).await?,
             Client::Local(router) => {
                 let Ok(response) = router.clone().oneshot(request.map(Body::from)).await;
-                Reading { body: response.into_body(), connection: future::pending().boxed(), rest: Vec::new() }
+                let status = response.status();
+                let connection = future::pending().boxed();
+                (status, Reading { body: response.into_body(), connection, rest: Vec::new() })
             }
         };
-        Ok(stream::unfold(reading, |mut reading| async { Some((reading.event().await?, reading)) }).boxed())
+        match status.is_success() {
+            true => Ok(reading),
+            false => Err(refusal(status, &reading.whole().await)),
+        }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Bytes, ClientError> {
@@ -116,10 +136,15 @@ impl Client {
         if status.is_success() {
             return Ok(bytes);
         }
-        match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => Err(problem.into()),
-            Err(_) => Err(ClientError::Garbled(format!("status {status} without a problem document"))),
-        }
+        Err(refusal(status, &bytes))
+    }
+}
+
+/// What the host says is wrong.
+fn refusal(status: StatusCode, bytes: &[u8]) -> ClientError {
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) => problem.into(),
+        Err(_) => ClientError::Garbled(format!("status {status} without a problem document")),
     }
 }
 
@@ -175,19 +200,31 @@ impl Reading {
                     return serde_json::from_slice(json).ok();
                 }
             }
-            let frame = tokio::select! {
-                frame = self.body.frame() => frame?.ok()?,
-                () = &mut self.connection => {
-                    self.connection = future::pending().boxed();
-                    continue;
-                }
-            };
-            self.rest.extend_from_slice(&frame.into_data().unwrap_or_default());
+            let more = self.more().await?;
+            self.rest.extend_from_slice(&more);
         }
+    }
+
+    /// The next bytes; none once there are no more.
+    async fn more(&mut self) -> Option<Bytes> {
+        loop {
+            tokio::select! {
+                frame = self.body.frame() => return Some(frame?.ok()?.into_data().unwrap_or_default()),
+                () = &mut self.connection => self.connection = future::pending().boxed(),
+            }
+        }
+    }
+
+    async fn whole(mut self) -> Vec<u8> {
+        let mut whole = Vec::new();
+        while let Some(more) = self.more().await {
+            whole.extend_from_slice(&more);
+        }
+        whole
     }
 }
 
-async fn read_socket(socket: &PathBuf, request: Request<Vec<u8>>) -> Result<Reading, ClientError> {
+async fn read_socket(socket: &PathBuf, request: Request<Vec<u8>>) -> Result<(StatusCode, Reading), ClientError> {
     let stream = UnixStream::connect(socket)
         .await
         .map_err(|source| ClientError::Unreachable { path: socket.clone(), source })?;
@@ -203,7 +240,8 @@ async fn read_socket(socket: &PathBuf, request: Request<Vec<u8>>) -> Result<Read
             asked.await
         }
     };
-    Ok(Reading { body: Body::new(response.map_err(garbled)?.into_body()), connection, rest: Vec::new() })
+    let response = response.map_err(garbled)?;
+    Ok((response.status(), Reading { body: Body::new(response.into_body()), connection, rest: Vec::new() }))
 }
 
 #[cfg(test)]
@@ -220,6 +258,7 @@ mod tests {
             .route("/v1/requests", post(submit))
             .route("/v1/log", get(async || vec![0u8, 159, 146, 150]))
             .route("/v1/missing", get(async || Problem::not_found("no task 9")))
+            .route("/v1/tasks/9/attach", get(async || Problem::not_found("no task 9")))
             .route(
                 "/v1/events",
                 get(async || "event: missed\ndata: {\"event\":\"missed\",\"count\":3}\n\ndata: nonsense\n\n"),
@@ -242,6 +281,9 @@ mod tests {
 
         let events: Vec<wire::Event> = client.events().await.unwrap().collect().await;
         assert_eq!(events, [wire::Event::missed(3)]);
+
+        let missing = client.attach(9).await.err().map(|error| error.to_string());
+        assert_eq!(missing.as_deref(), Some("no task 9"));
 
         let foreign = client.get::<wire::Task>("/v1/plain").await.unwrap_err();
         assert!(matches!(foreign, ClientError::Garbled(_)), "{foreign}");

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Sse, sse},
     routing::{delete, get, post, put},
 };
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{broadcast::Receiver, watch};
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
@@ -73,6 +73,7 @@ pub fn router(host: Host, about: wire::About, closing: Closing) -> Router {
         .route("/tasks", get(tasks))
         .route("/tasks/{task}", get(task))
         .route("/tasks/{task}/log", get(log))
+        .route("/tasks/{task}/attach", get(attach))
         .route("/why/{identifier}", get(why))
         .route("/conditions", get(conditions).put(state_condition))
         .route("/events", get(event_stream));
@@ -306,11 +307,44 @@ async fn state_condition(
     Ok(Json(wire::Condition::list(&served.host.state_condition(condition.0, holds).await?)))
 }
 
-/// Server-sent events, named like their key `event`. Without keep-alive comments: they would wake an idle host.
+/// What a running task does, to its end. While the client listens the task is in the foreground: its connection holds the
+/// attachment, and however that ends, the attachment ends with it.
+async fn attach(
+    State(served): State<Served>,
+    Segment(task): Segment<TaskId>,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
+    let Served { host, about: _, closing } = served;
+    // Heard from before it is attached to: its end may come at any moment.
+    let events = events(&host);
+    let attachment = host.attach(task).await?;
+    let watched = stream::unfold(Some((events, attachment)), move |watching| {
+        let host = host.clone();
+        async move {
+            let (mut events, attachment) = watching?;
+            loop {
+                let event = events.next().await?;
+                let is_last = match &event.what {
+                    wire::What::Missed { .. } => !matches!(host.task(task).await, Ok(record) if record.ended.is_none()),
+                    what if what.task() != Some(task.0) => continue,
+                    what => matches!(what, wire::What::Ended { .. }),
+                };
+                return Some((event, (!is_last).then_some((events, attachment))));
+            }
+        }
+    });
+    Ok(sent(watched.take_until(closing.begun())))
+}
+
 async fn event_stream(State(served): State<Served>) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
-    let stream = events(&served.host).take_until(served.closing.begun()).map(|event| {
+    sent(events(&served.host).take_until(served.closing.begun()))
+}
+
+/// Server-sent events, named like their key `event`. Without keep-alive comments: they would wake an idle host.
+fn sent(
+    events: impl Stream<Item = wire::Event> + Send + 'static,
+) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
+    Sse::new(events.map(|event| {
         let json = serde_json::to_string(&event).expect("an event holds only text, numbers and lists");
         Ok(sse::Event::default().event(event.what.name()).data(json))
-    });
-    Sse::new(stream)
+    }))
 }

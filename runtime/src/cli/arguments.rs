@@ -36,8 +36,8 @@ Exit codes:
   0    done; a host that was asked to stop has stopped
   1    something went wrong, and stderr says what
   2    the command line could not be understood
-  3    serve --exit-when-done: not every task succeeded; submit --wait: the task did not succeed
-  130  stopped at once by a second SIGINT; submit --wait: SIGINT came first, and the request is left as it is
+  3    serve --exit-when-done: not every task succeeded; attach, submit --wait and --attach: the task did not succeed
+  130  stopped at once by a second SIGINT; attach, submit --wait and --attach: SIGINT came first, and the task is left as it is
   143  stopped at once by a second SIGTERM";
 
 const GIVEN: &str = "Options of every command";
@@ -171,6 +171,14 @@ Examples:
   idlewild submit com.example.gallery.image-count --requires-external-power --in 15m
   idlewild submit com.example.gallery.image-count --wait > count")]
     Submit(Submit),
+    /// Watch a running task, which is in the foreground meanwhile
+    #[command(after_help = "\
+A task that is watched goes first, and stays when others must give way. It is in the background again as soon as nobody watches \
+it, however that came about. On a terminal SIGINT asks whether to detach, to cancel the task or to go on; elsewhere it detaches.
+
+Example:
+  idlewild attach com.example.gallery.export.holidays")]
+    Attach(OfTask),
     /// List what waits, and why
     #[command(after_help = "Example:\n  idlewild pending --limit 20")]
     Pending(Pending),
@@ -208,7 +216,7 @@ Example:
     Task(Task),
     /// Print what a task wrote to stdout and stderr
     #[command(after_help = "Example:\n  idlewild logs com.example.gallery.refresh")]
-    Logs(Logs),
+    Logs(OfTask),
     /// Tell why an identifier's task has not run yet
     #[command(after_help = "Example:\n  idlewild why com.example.gallery.image-count")]
     Why(Named),
@@ -421,6 +429,9 @@ pub(super) struct Submit {
     /// Wait until it has ended, and print its output; exit code 3 when it did not succeed
     #[arg(long)]
     pub(super) wait: bool,
+    /// Watch its task until it has ended, as `idlewild attach` does
+    #[arg(long, conflicts_with = "wait")]
+    pub(super) attach: bool,
 }
 
 const KINDS: [&str; 4] = ["app-refresh", "processing", "health-research", "continued-processing"];
@@ -559,7 +570,7 @@ pub(super) struct Task {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Logs {
+pub(super) struct OfTask {
     /// A task's number, or an identifier for its latest task
     #[arg(value_name = "TASK|IDENTIFIER", value_parser = task_or_identifier)]
     pub(super) of: TaskOrIdentifier,

@@ -71,6 +71,8 @@ fn follow(what: &wire::What, bar: &mut Option<ProgressBar>) {
         | wire::What::Titled { .. }
         | wire::What::Suspended { .. }
         | wire::What::Resumed { .. }
+        | wire::What::Attached { .. }
+        | wire::What::Detached { .. }
         | wire::What::Expiring { .. }
         | wire::What::Ended { .. }
         | wire::What::ConditionChanged { .. }

@@ -42,7 +42,14 @@ pub(super) struct Display {
     compiling: HashMap<BundleId, ProgressBar>,
     /// The longest subject so far, so that details stand below each other.
     subject_width: usize,
+    /// What a living line with progress shows.
+    template: &'static str,
 }
+
+/// Of one among many: how far it is.
+const FAR: &str = "{spinner} {prefix}  [{bar:24}] {pos}/{len}  {elapsed}  {msg}";
+/// Of the one that is watched: how fast it is, too, and how long it may still take.
+const FAST: &str = "{spinner} {prefix}  [{bar:24}] {pos}/{len}  {elapsed}, {per_sec}, {eta} left  {msg}";
 
 enum Mode {
     /// One JSON object a line.
@@ -75,7 +82,25 @@ impl Display {
             }
             false => Mode::Plain,
         };
-        Display { mode, running: HashMap::new(), compiling: HashMap::new(), subject_width: 0 }
+        Display { mode, running: HashMap::new(), compiling: HashMap::new(), subject_width: 0, template: FAR }
+    }
+
+    /// Shows one task that runs already, and how far it is.
+    pub(super) fn of_task(json: bool, task: &wire::Task) -> Display {
+        let mut display = Display { template: FAST, ..Display::new(json) };
+        let bar = display.begin_bar(task.identifier.to_string());
+        let mut tenths = 0;
+        if let Some(progress) = &task.progress {
+            show_progress(&bar, progress, display.template);
+            // What was done before is not how fast it goes now.
+            bar.reset_eta();
+            tenths = human::percent(progress) / 10;
+        }
+        if let Some(title) = &task.title {
+            bar.set_message(legible(&human::title(title, task.subtitle.as_deref().unwrap_or_default())));
+        }
+        display.running.insert(task.id, Running { bar, tenths });
+        display
     }
 
     /// How many tasks run, as far as was heard.
@@ -117,7 +142,7 @@ impl Display {
             }
             wire::What::Progressed { task, progress, .. } => {
                 let Some(running) = self.running.get_mut(task) else { return false };
-                show_progress(&running.bar, progress);
+                show_progress(&running.bar, progress, self.template);
                 let tenths = human::percent(progress) / 10;
                 let further = tenths > running.tenths;
                 running.tenths = tenths;
@@ -139,6 +164,7 @@ impl Display {
                     running.bar.set_message("");
                 }
             }
+            wire::What::Attached { .. } | wire::What::Detached { .. } => {}
             wire::What::Expiring { task, reason, .. } => {
                 if let Some(running) = self.running.get(task) {
                     running.bar.set_message(format!("expiring: {reason}"));
@@ -227,14 +253,14 @@ impl Display {
     }
 }
 
-fn show_progress(bar: &ProgressBar, progress: &wire::Progress) {
+fn show_progress(bar: &ProgressBar, progress: &wire::Progress, template: &str) {
     let wire::Progress { completed, total } = *progress;
     if total == 0 {
         bar.set_message(completed.to_string());
         return;
     }
     if bar.length() != Some(total) {
-        bar.set_style(style("{spinner} {prefix}  [{bar:24}] {pos}/{len}  {elapsed}  {msg}"));
+        bar.set_style(style(template));
         bar.set_length(total);
     }
     bar.set_position(completed.min(total));
@@ -349,6 +375,15 @@ fn describe(what: &wire::What) -> Option<Line> {
             line("held", identifier, format!("task {task}: what it needs is gone"))
         }
         wire::What::Resumed { bundle: _, identifier, task } => line("resumed", identifier, format!("task {task}")),
+        wire::What::Attached { bundle: _, identifier, task, watchers } => {
+            line("attached", identifier, format!("task {task} is in the foreground{}", beside(*watchers, 1)))
+        }
+        wire::What::Detached { bundle: _, identifier, task, watchers: 0 } => {
+            line("detached", identifier, format!("task {task} is in the background"))
+        }
+        wire::What::Detached { bundle: _, identifier, task, watchers } => {
+            line("detached", identifier, format!("task {task} is in the foreground{}", beside(*watchers, 0)))
+        }
         wire::What::Expiring { bundle: _, identifier, task, reason } => {
             line("expiring", identifier, format!("task {task}: {reason}"))
         }
@@ -371,6 +406,14 @@ fn describe(what: &wire::What) -> Option<Line> {
         wire::What::Missed { count } => {
             line("missed", &human::plural(*count, "event"), "they came faster than they could be shown".to_owned())
         }
+    }
+}
+
+/// How many others watch a task, where any do.
+fn beside(watchers: u64, own: u64) -> String {
+    match watchers.saturating_sub(own) {
+        0 => String::new(),
+        others => format!(", watched by {others} {}", if own > 0 { "more" } else { "still" }),
     }
 }
 
@@ -467,7 +510,13 @@ mod tests {
     }
 
     fn plain() -> Display {
-        Display { mode: Mode::Plain, running: HashMap::new(), compiling: HashMap::new(), subject_width: 0 }
+        Display {
+            mode: Mode::Plain,
+            running: HashMap::new(),
+            compiling: HashMap::new(),
+            subject_width: 0,
+            template: FAR,
+        }
     }
 
     #[test]

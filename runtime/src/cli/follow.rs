@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, stream::BoxStream};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     requests, tasks,
 };
 use crate::{
-    api::{Client, wire},
+    api::{Client, ClientError, wire},
     rules::{CancelCause, Identifier},
 };
 
@@ -74,9 +74,18 @@ impl<'a> Following<'a> {
         Following { client, events, identifier, request, task: None }
     }
 
+    pub(super) fn client(&self) -> &'a Client {
+        self.client
+    }
+
+    /// The one that runs, as far as was heard.
+    pub(super) fn task(&self) -> Option<u64> {
+        self.task
+    }
+
     /// How it stands now, asked rather than heard.
     pub(super) async fn look(&mut self) -> anyhow::Result<News> {
-        let why: wire::Why = self.client.get(&format!("/v1/why/{}", self.identifier)).await?;
+        let why: wire::Why = self.ask(&format!("/v1/why/{}", self.identifier)).await?;
         if let Some(waiting) = why.waiting.into_iter().find(|waiting| waiting.record.id == self.request) {
             return Ok(News::Waits(waiting.reasons));
         }
@@ -93,9 +102,7 @@ impl<'a> Following<'a> {
     /// What becomes of it next. Errors: the host ended first.
     pub(super) async fn next(&mut self) -> anyhow::Result<News> {
         loop {
-            let Some(event) = self.events.next().await else {
-                anyhow::bail!("the host ended; request {} of {} is as it left it", self.request, self.identifier)
-            };
+            let event = self.events.next().await.ok_or_else(|| self.host_ended())?;
             match event.what {
                 wire::What::Waiting { request, reasons, .. } if request == self.request => {
                     return Ok(News::Waits(reasons));
@@ -108,7 +115,7 @@ impl<'a> Following<'a> {
                     self.task = None;
                     if !comes_back {
                         // The event leaves out what is long.
-                        let task = self.client.get(&format!("/v1/tasks/{task}")).await?;
+                        let task = self.ask(&format!("/v1/tasks/{task}")).await?;
                         return Ok(News::Over(End::Ended(Box::new(task))));
                     }
                 }
@@ -152,6 +159,8 @@ impl<'a> Following<'a> {
                 | wire::What::Titled { .. }
                 | wire::What::Suspended { .. }
                 | wire::What::Resumed { .. }
+                | wire::What::Attached { .. }
+                | wire::What::Detached { .. }
                 | wire::What::Expiring { .. }
                 | wire::What::ConditionChanged { .. }
                 | wire::What::Schedule { .. } => {}
@@ -159,14 +168,26 @@ impl<'a> Following<'a> {
         }
     }
 
+    /// Asks a host that answered just before.
+    async fn ask<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        match self.client.get(path).await {
+            Err(ClientError::Unreachable { .. } | ClientError::Garbled(_)) => Err(self.host_ended()),
+            answer => Ok(answer?),
+        }
+    }
+
+    fn host_ended(&self) -> anyhow::Error {
+        anyhow::anyhow!("the host ended; request {} of {} is as it left it", self.request, self.identifier)
+    }
+
     /// The newest task of the request, its output whole.
     async fn last_task(&self) -> anyhow::Result<Option<wire::Task>> {
         let mut before = String::new();
         loop {
             let path = format!("/v1/tasks?identifier={}&limit={PAGE}{before}", self.identifier);
-            let page: Vec<wire::Task> = self.client.get(&path).await?;
+            let page: Vec<wire::Task> = self.ask(&path).await?;
             if let Some(task) = page.iter().find(|task| task.request == self.request) {
-                return Ok(Some(self.client.get(&format!("/v1/tasks/{}", task.id)).await?));
+                return Ok(Some(self.ask(&format!("/v1/tasks/{}", task.id)).await?));
             }
             match page.last() {
                 Some(oldest) if page.len() == PAGE => before = format!("&before={}", oldest.id),
@@ -193,7 +214,8 @@ pub(super) async fn wait(
     loop {
         match news {
             News::Waits(held_by) => reasons.tell(&following, out, &held_by),
-            News::Launched => {}
+            // If it comes back, what it waits for is told anew.
+            News::Launched => reasons = Reasons::default(),
             News::Over(end) => return tell_end(&following, &end, out).map(Some),
         }
         news = tokio::select! {
@@ -243,7 +265,7 @@ pub(super) fn tell_left(following: &Following<'_>, out: &Output) {
 }
 
 /// Prints what a request came to, and says whether it succeeded.
-fn tell_end(following: &Following<'_>, end: &End, out: &mut Output) -> anyhow::Result<bool> {
+pub(super) fn tell_end(following: &Following<'_>, end: &End, out: &mut Output) -> anyhow::Result<bool> {
     let request = following.request;
     let succeeded = succeeded(end);
     if out.json {
@@ -278,14 +300,14 @@ pub(super) fn succeeded(end: &End) -> bool {
     }
 }
 
-pub(super) fn cancelled(request: u64, cause: Option<&wire::Text<CancelCause>>) -> String {
+fn cancelled(request: u64, cause: Option<&wire::Text<CancelCause>>) -> String {
     match cause {
         Some(cause) => format!("request {request} was cancelled, by {cause}"),
         None => format!("request {request} was cancelled"),
     }
 }
 
-pub(super) fn replaced(request: u64, by: u64) -> String {
+fn replaced(request: u64, by: u64) -> String {
     format!("request {request} gave way to request {by} for the same identifier")
 }
 

@@ -1,6 +1,7 @@
 //! The command line: the whole program in one `match`. Every command asks the one router, wherever its host is.
 
 mod arguments;
+mod attach;
 mod bundles;
 mod cargo;
 mod compiling;
@@ -123,6 +124,7 @@ async fn ask(given: &Given, command: Command) -> anyhow::Result<ExitCode> {
         Command::Grants(command) => grants::grants(client, out, command).await,
         Command::Bundles => bundles::bundles(client, out).await,
         Command::Submit(command) => requests::submit(client, out, command).await.map(|ended| code = ended),
+        Command::Attach(command) => attach::attach(client, out, command).await.map(|ended| code = ended),
         Command::Pending(command) => requests::pending(client, out, command).await,
         Command::Cancel(command) => requests::cancel(client, out, command).await,
         Command::Launch(command) => requests::launch(client, out, command).await,

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use super::{
     INTERRUPTED, NOT_ALL_SUCCEEDED,
     arguments::{Expire, Launch, Named, Pending, Submit},
+    attach,
     follow::{self, Following},
     human,
     output::Output,
@@ -15,8 +16,8 @@ use super::{
 use crate::api::{Client, wire};
 
 pub(super) async fn submit(client: &Client, out: &mut Output, command: Submit) -> anyhow::Result<ExitCode> {
-    if command.wait {
-        return submit_and_wait(client, out, command).await;
+    if command.wait || command.attach {
+        return submit_and_follow(client, out, command).await;
     }
     let identifier = command.identifier.clone();
     let submission = send(client, command).await?;
@@ -37,19 +38,22 @@ pub(super) async fn submit(client: &Client, out: &mut Output, command: Submit) -
     Ok(ExitCode::SUCCESS)
 }
 
-async fn submit_and_wait(client: &Client, out: &mut Output, command: Submit) -> anyhow::Result<ExitCode> {
+async fn submit_and_follow(client: &Client, out: &mut Output, command: Submit) -> anyhow::Result<ExitCode> {
     if !out.running {
         let serve = out.command("serve");
         anyhow::bail!(
-            "no host is running, so there is nothing to wait for: `{serve}` runs one, and without --wait the request is kept for it"
+            "no host is running, so there is nothing to wait for: `{serve}` runs one, and without --wait and --attach the request is kept for it"
         )
     }
     let mut interrupts = follow::interrupts()?;
     // Heard from before it is submitted: its end may come with the answer.
     let events = client.events().await?.boxed();
-    let identifier = command.identifier.clone();
+    let (identifier, attaches) = (command.identifier.clone(), command.attach);
     let submission = send(client, command).await?;
     let following = Following::new(client, events, identifier, submission.request);
+    if attaches {
+        return Ok(attach::request(following, out, &mut interrupts).await?.code());
+    }
     Ok(match follow::wait(following, out, &mut interrupts).await? {
         Some(true) => ExitCode::SUCCESS,
         Some(false) => ExitCode::from(NOT_ALL_SUCCEEDED),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    arguments::{Logs, Past, Task, TaskOrIdentifier},
+    arguments::{OfTask, Past, Task, TaskOrIdentifier},
     human,
     output::Output,
 };
@@ -195,7 +195,7 @@ struct Log {
     log: wire::Bytes,
 }
 
-pub(super) async fn logs(client: &Client, out: &mut Output, command: Logs) -> anyhow::Result<()> {
+pub(super) async fn logs(client: &Client, out: &mut Output, command: OfTask) -> anyhow::Result<()> {
     let task = match command.of {
         TaskOrIdentifier::Task(task) => task,
         TaskOrIdentifier::Identifier(identifier) => latest(client, out, &identifier).await?,

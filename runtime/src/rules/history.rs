@@ -92,6 +92,8 @@ impl HistoryEntry {
             | What::Launched { .. }
             | What::Progressed { .. }
             | What::Titled { .. }
+            | What::Attached { .. }
+            | What::Detached { .. }
             | What::Expiring { .. }
             | What::Ended { .. }
             | What::ConditionChanged { .. } => None,

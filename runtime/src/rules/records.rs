@@ -355,6 +355,20 @@ pub enum What {
         identifier: Identifier,
         task: TaskId,
     },
+    /// A person's client began to watch a task: so many do now. Watched, it is in the foreground.
+    Attached {
+        bundle: BundleId,
+        identifier: Identifier,
+        task: TaskId,
+        watchers: usize,
+    },
+    /// A client that watched a task has gone: so many are left. With none it is in the background.
+    Detached {
+        bundle: BundleId,
+        identifier: Identifier,
+        task: TaskId,
+        watchers: usize,
+    },
     Expiring {
         bundle: BundleId,
         identifier: Identifier,

@@ -219,6 +219,8 @@ impl Core {
         if running.watchers == 1 {
             work.handlings.push((task, Handling::Foreground(true)));
         }
+        let (bundle, identifier) = (running.lane.bundle.clone(), running.identifier.clone());
+        work.happenings.push(What::Attached { bundle, identifier, task, watchers: running.watchers });
         Ok(())
     }
 
@@ -228,6 +230,8 @@ impl Core {
             if running.watchers == 0 {
                 work.handlings.push((task, Handling::Foreground(false)));
             }
+            let (bundle, identifier) = (running.lane.bundle.clone(), running.identifier.clone());
+            work.happenings.push(What::Detached { bundle, identifier, task, watchers: running.watchers });
         }
     }
 

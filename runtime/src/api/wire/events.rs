@@ -126,6 +126,20 @@ pub enum What {
         identifier: Text<Identifier>,
         task: u64,
     },
+    Attached {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        task: u64,
+        /// How many clients watch it now.
+        watchers: u64,
+    },
+    Detached {
+        bundle: Text<BundleId>,
+        identifier: Text<Identifier>,
+        task: u64,
+        /// How many clients still watch it.
+        watchers: u64,
+    },
     Expiring {
         bundle: Text<BundleId>,
         identifier: Text<Identifier>,
@@ -191,11 +205,47 @@ impl What {
             What::Titled { .. } => "titled",
             What::Suspended { .. } => "suspended",
             What::Resumed { .. } => "resumed",
+            What::Attached { .. } => "attached",
+            What::Detached { .. } => "detached",
             What::Expiring { .. } => "expiring",
             What::Ended { .. } => "ended",
             What::ConditionChanged { .. } => "condition-changed",
             What::Schedule { .. } => "schedule",
             What::Missed { .. } => "missed",
+        }
+    }
+}
+
+impl What {
+    /// The task it is about, if it is about one.
+    pub fn task(&self) -> Option<u64> {
+        match self {
+            What::Launched { task, .. }
+            | What::Progressed { task, .. }
+            | What::Titled { task, .. }
+            | What::Suspended { task, .. }
+            | What::Resumed { task, .. }
+            | What::Attached { task, .. }
+            | What::Detached { task, .. }
+            | What::Expiring { task, .. }
+            | What::Ended { task, .. } => Some(*task),
+            What::Compiling { .. }
+            | What::Compiled { .. }
+            | What::NotCompiled { .. }
+            | What::BundleInstalled { .. }
+            | What::BundleRolledBack { .. }
+            | What::BundleSigned { .. }
+            | What::BundleUninstalled { .. }
+            | What::DataDropped { .. }
+            | What::BundleEnabled { .. }
+            | What::BundleDisabled { .. }
+            | What::GrantsChanged { .. }
+            | What::Submitted { .. }
+            | What::Waiting { .. }
+            | What::Cancelled { .. }
+            | What::ConditionChanged { .. }
+            | What::Schedule { .. }
+            | What::Missed { .. } => None,
         }
     }
 }
@@ -274,6 +324,18 @@ impl From<&rules::What> for What {
             rules::What::Resumed { bundle, identifier, task } => {
                 What::Resumed { bundle: Text(bundle), identifier: Text(identifier), task: task.0 }
             }
+            rules::What::Attached { bundle, identifier, task, watchers } => What::Attached {
+                bundle: Text(bundle),
+                identifier: Text(identifier),
+                task: task.0,
+                watchers: watchers as u64,
+            },
+            rules::What::Detached { bundle, identifier, task, watchers } => What::Detached {
+                bundle: Text(bundle),
+                identifier: Text(identifier),
+                task: task.0,
+                watchers: watchers as u64,
+            },
             rules::What::Expiring { bundle, identifier, task, reason } => What::Expiring {
                 bundle: Text(bundle),
                 identifier: Text(identifier),
@@ -373,6 +435,8 @@ mod tests {
             },
             rules::What::Suspended { bundle: bundle(), identifier: identifier(), task },
             rules::What::Resumed { bundle: bundle(), identifier: identifier(), task },
+            rules::What::Attached { bundle: bundle(), identifier: identifier(), task, watchers: 2 },
+            rules::What::Detached { bundle: bundle(), identifier: identifier(), task, watchers: 1 },
             rules::What::Expiring {
                 bundle: bundle(),
                 identifier: identifier(),
