@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::process::{Child, Stdio};
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Stdio},
+};
 
 use idlewild_tests::{Answer, HostProcess, Place, Signal, built_bundle};
 use rustix::process::{Pid, kill_process};
@@ -148,4 +151,34 @@ fn what_does_not_run_cannot_be_watched() {
     place.ask(&["submit", WORKS, "--in", "2h"]);
     said(&["attach", WORKS], "does not run yet: `idlewild why test.behaviours.polls-expiration --state ");
     drop(host);
+}
+
+#[test]
+fn a_log_is_followed_while_it_grows_until_the_task_has_ended() {
+    let place = installed();
+    let mut host = place.serve_at_ease(&[]);
+    // It says that it was asked to stop, and goes on until it is stopped.
+    let identifier = "test.behaviours.ignores-expiration-awaiting";
+    place.ask_one(&["submit", identifier, "--title", "Going on"]);
+    host.wait_for("launched", identifier);
+    let mut follows = place.command(&["logs", "-f", identifier]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(follows.stdout.take().unwrap());
+    place.ask(&["expire", identifier]);
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    assert_eq!(line, "asked to stop, going on\n");
+    assert!(still_runs(&place), "it is told before the end");
+    host.wait_for("ended", identifier);
+    log.read_to_string(&mut line).unwrap();
+    assert_eq!(follows.wait().unwrap().code(), Some(0));
+    let whole = place.run(&["logs", "1"]);
+    assert_eq!(line, whole.text());
+
+    let again = place.run(&["logs", "--follow", "1"]);
+    assert_eq!((again.code, again.text()), (Some(0), whole.text()));
+    let unknown = place.run(&["logs", "--follow", "7"]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(unknown.stderr.contains("no task 7 is known"), "{unknown:?}");
+    drop(host);
+    assert_eq!(place.run(&["logs", "-f", "1"]).text(), whole.text());
 }

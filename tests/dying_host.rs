@@ -140,6 +140,7 @@ async fn open(state: &Path, life: Life) -> Host {
         observer: Observer::new(Box::new(FixedProbe::default()), clock.now()),
         store: Store::open(Box::new(MortalDatabase { sqlite, life })).unwrap(),
         policy: Settings::new(Profile::Server).policy(),
+        log_every: Settings::new(Profile::Server).log_every,
         launching: false,
     };
     Host::start(parts).await.unwrap()

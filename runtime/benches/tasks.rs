@@ -88,9 +88,8 @@ async fn start(clock: Arc<SystemClock>, state: &Path) -> Host {
     let store = Store::open(Box::new(Sqlite::open(&state.database_path()).unwrap())).unwrap();
     let observer = Observer::new(Box::new(FixedProbe::default()), clock.now());
     let policy = settings.policy();
-    Host::start(Parts { state, clock, engine: Arc::new(engine), observer, store, policy, launching: true })
-        .await
-        .unwrap()
+    let (engine, log_every) = (Arc::new(engine), settings.log_every);
+    Host::start(Parts { state, clock, engine, observer, store, policy, log_every, launching: true }).await.unwrap()
 }
 
 fn request(number: usize) -> Request {

@@ -53,6 +53,15 @@ impl Client {
         Ok(self.ask(Method::GET, path, None).await?.to_vec())
     }
 
+    /// Bytes as they come, until there are no more.
+    pub async fn follow_bytes(
+        &self,
+        path: &str,
+    ) -> Result<impl Stream<Item = Vec<u8>> + Send + Unpin + use<>, ClientError> {
+        let reading = self.read(path).await?;
+        Ok(stream::unfold(reading, |mut reading| async { Some((reading.more().await?.to_vec(), reading)) }).boxed())
+    }
+
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         understand(&self.ask(Method::POST, path, Some(write(body)?)).await?)
     }
@@ -271,6 +280,8 @@ mod tests {
         let heard: wire::Bytes = client.post("/v1/requests", &said).await.unwrap();
         assert_eq!(heard.0, b"hi");
         assert_eq!(client.get_bytes("/v1/log").await.unwrap(), [0, 159, 146, 150]);
+        let bytes: Vec<Vec<u8>> = client.follow_bytes("/v1/log").await.unwrap().collect().await;
+        assert_eq!(bytes.concat(), [0, 159, 146, 150]);
 
         let missing = client.get::<wire::Task>("/v1/missing").await.unwrap_err();
         assert_eq!(missing.to_string(), "no task 9");

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Json, Router, body,
     extract::{DefaultBodyLimit, State},
     http::header,
     response::{IntoResponse, Sse, sse},
@@ -285,9 +285,21 @@ async fn task(State(served): State<Served>, Segment(task): Segment<TaskId>) -> A
     Ok(Json(wire::Task::from(&served.host.task(task).await?)))
 }
 
-/// The log as the guest wrote it: bytes, not JSON.
-async fn log(State(served): State<Served>, Segment(task): Segment<TaskId>) -> Result<impl IntoResponse, Problem> {
-    let log = served.host.log(task).await?;
+/// The log as the guest wrote it: bytes, not JSON. Followed, it grows until the task has ended.
+async fn log(
+    State(served): State<Served>,
+    Segment(task): Segment<TaskId>,
+    Params(query): Params<wire::LogQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let wire::LogQuery { from, follow } = query;
+    let log = match follow {
+        false => body::Body::from(served.host.log(task, from).await?),
+        true => {
+            let growing = served.host.follow_log(task, from).await?;
+            let written = stream::unfold(growing, |mut growing| async { Some((growing.next().await?, growing)) });
+            body::Body::from_stream(written.take_until(served.closing.begun()))
+        }
+    };
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], log))
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
-    io::{self, Read, Seek, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     thread,
@@ -227,8 +227,12 @@ impl StateFolder {
     }
 
     /// What a task has written to its output so far; none when it wrote nothing, or its log is no longer kept.
-    pub fn read_log(&self, task: TaskId) -> io::Result<Option<Vec<u8>>> {
-        absent_is_none(self.logs.read(StateFolder::log_name(task)))
+    pub fn read_log(&self, task: TaskId, from: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(mut log) = absent_is_none(self.logs.open(StateFolder::log_name(task)))? else { return Ok(None) };
+        log.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        log.read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
     }
 
     /// Removes a task's log, if it is there.
@@ -510,12 +514,14 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let state = StateFolder::open(&parent.path().join("state")).unwrap();
         let (task, bundle) = (TaskId(7), BundleId::parse("com.example").unwrap());
-        assert_eq!(state.read_log(task).unwrap(), None);
+        assert_eq!(state.read_log(task, 0).unwrap(), None);
         state.logs.write(StateFolder::log_name(task), b"hello\n").unwrap();
-        assert_eq!(state.read_log(task).unwrap().unwrap(), b"hello\n");
+        assert_eq!(state.read_log(task, 0).unwrap().unwrap(), b"hello\n");
+        assert_eq!(state.read_log(task, 4).unwrap().unwrap(), b"o\n");
+        assert_eq!(state.read_log(task, 9).unwrap().unwrap(), b"");
         state.remove_log(task).unwrap();
         state.remove_log(task).unwrap();
-        assert_eq!(state.read_log(task).unwrap(), None);
+        assert_eq!(state.read_log(task, 0).unwrap(), None);
         state.data.create_dir_all("com.example/deep").unwrap();
         state.drop_data(&bundle).unwrap();
         state.drop_data(&bundle).unwrap();

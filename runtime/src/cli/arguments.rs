@@ -215,8 +215,8 @@ Example:
     #[command(after_help = "Example:\n  idlewild task 12")]
     Task(Task),
     /// Print what a task wrote to stdout and stderr
-    #[command(after_help = "Example:\n  idlewild logs com.example.gallery.refresh")]
-    Logs(OfTask),
+    #[command(after_help = "Examples:\n  idlewild logs com.example.gallery.refresh\n  idlewild logs -f 12")]
+    Logs(Logs),
     /// Tell why an identifier's task has not run yet
     #[command(after_help = "Example:\n  idlewild why com.example.gallery.image-count")]
     Why(Named),
@@ -574,6 +574,15 @@ pub(super) struct OfTask {
     /// A task's number, or an identifier for its latest task
     #[arg(value_name = "TASK|IDENTIFIER", value_parser = task_or_identifier)]
     pub(super) of: TaskOrIdentifier,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    #[command(flatten)]
+    pub(super) task: OfTask,
+    /// Go on printing until the task has ended
+    #[arg(long, short)]
+    pub(super) follow: bool,
 }
 
 #[derive(Debug, Clone)]

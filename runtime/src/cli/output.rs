@@ -72,6 +72,21 @@ impl Output {
         }
         Ok(())
     }
+
+    /// The same at once, whether or not a line is complete.
+    pub(super) fn guest_bytes_now(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        match self.out.is_terminal() {
+            true => {
+                let text = String::from_utf8_lossy(bytes);
+                text.split_inclusive('\n').try_for_each(|line| match line.strip_suffix('\n') {
+                    Some(line) => writeln!(self.out, "{}", legible(line)),
+                    None => write!(self.out, "{}", legible(line)),
+                })?;
+            }
+            false => self.out.write_all(bytes)?,
+        }
+        Ok(self.out.flush()?)
+    }
 }
 
 /// The text with what could move a terminal's cursor or turn its direction written as escapes: guests wrote part of it.

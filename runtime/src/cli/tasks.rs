@@ -1,9 +1,10 @@
 //! `tasks`, `task`, `logs`.
 
+use futures_util::StreamExt as _;
 use serde::Serialize;
 
 use super::{
-    arguments::{OfTask, Past, Task, TaskOrIdentifier},
+    arguments::{Logs, Past, Task, TaskOrIdentifier},
     human,
     output::Output,
 };
@@ -195,11 +196,23 @@ struct Log {
     log: wire::Bytes,
 }
 
-pub(super) async fn logs(client: &Client, out: &mut Output, command: OfTask) -> anyhow::Result<()> {
-    let task = match command.of {
+pub(super) async fn logs(client: &Client, out: &mut Output, command: Logs) -> anyhow::Result<()> {
+    let task = match command.task.of {
         TaskOrIdentifier::Task(task) => task,
         TaskOrIdentifier::Identifier(identifier) => latest(client, out, &identifier).await?,
     };
+    if command.follow {
+        // A task that ran when its host died has no end: without a host what is there is all there is.
+        let follow = if out.running { "?follow=true" } else { "" };
+        let mut written = client.follow_bytes(&format!("/v1/tasks/{task}/log{follow}")).await?;
+        while let Some(bytes) = written.next().await {
+            match out.json {
+                true => out.object(&Log { task, log: wire::Bytes(bytes) })?,
+                false => out.guest_bytes_now(&bytes)?,
+            }
+        }
+        return Ok(());
+    }
     let log = client.get_bytes(&format!("/v1/tasks/{task}/log")).await?;
     match out.json {
         true => out.object(&Log { task, log: wire::Bytes(log) }),

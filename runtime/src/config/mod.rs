@@ -132,6 +132,8 @@ settings! {
     checkpoint_bytes: usize = mebibytes(1), "MiB";
     /// How much of what a task writes to its standard output and error is kept.
     log_bytes: u64 = mebibytes(1), "MiB";
+    /// How often the log of a running task is looked at while somebody follows it.
+    log_every: Duration = milliseconds(200), "ms";
 
     /// How many requests over HTTP one task may have under way at once.
     http_requests: usize = count(8), "requests";

@@ -69,6 +69,7 @@ pub(super) async fn start(options: &DaemonOptions) -> anyhow::Result<Parts> {
         observer,
         store,
         policy: settings.policy(),
+        log_every: settings.log_every,
         launching: *launching,
     };
     let host = Host::start(parts).await?;

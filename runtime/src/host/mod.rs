@@ -4,11 +4,12 @@ mod bundles;
 mod error;
 mod install;
 mod kept_grants;
+mod log;
 mod schedules;
 mod settle;
 mod trust;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, broadcast};
@@ -16,6 +17,7 @@ use tokio::sync::{Mutex, broadcast};
 pub use self::{
     bundles::TakenBack,
     error::HostError,
+    log::GrowingLog,
     schedules::{Occurrence, ScheduleFilter, ScheduleGranted, ScheduleView},
     trust::InstalledInspection,
 };
@@ -162,6 +164,8 @@ pub struct Parts {
     pub observer: Observer,
     pub store: Store,
     pub policy: Policy,
+    /// How often a log that is followed is looked at.
+    pub log_every: Duration,
     /// False opens the state for questions and submissions only: nothing is launched.
     pub launching: bool,
 }
@@ -182,6 +186,7 @@ struct Inner {
     state: Arc<StateFolder>,
     clock: Arc<dyn Clock>,
     policy: Policy,
+    log_every: Duration,
     /// One bundle is installed or uninstalled at a time.
     installing: Mutex<()>,
     /// Held while files of the state folder are changed, to their end: who asked for it may have gone away.
@@ -191,7 +196,7 @@ struct Inner {
 impl Host {
     /// Takes up what the state holds and starts the scheduler. Who serves calls `activate_idle` once it can be reached.
     pub async fn start(parts: Parts) -> Result<Host, HostError> {
-        let Parts { state, clock, engine, observer, mut store, policy, launching } = parts;
+        let Parts { state, clock, engine, observer, mut store, policy, log_every, launching } = parts;
         let policy = Policy { slots: policy.slots.min(engine.slots()), ..policy };
         settle::sweep(&state, &mut store)?;
         let bundles = store.bundles()?.iter().map(install::restore).collect::<Result<_, _>>()?;
@@ -225,6 +230,7 @@ impl Host {
             state,
             clock,
             policy,
+            log_every,
             installing: Mutex::new(()),
             changing_files: Arc::default(),
         };
@@ -313,14 +319,6 @@ impl Host {
         record.ok_or_else(|| {
             HostError::NotFound(format!("no task {task} is known: `idlewild tasks` lists those that history keeps"))
         })
-    }
-
-    /// What the task wrote to stdout and stderr so far, as bytes.
-    pub async fn log(&self, task: TaskId) -> Result<Vec<u8>, HostError> {
-        self.task(task).await?;
-        let log = self.inner.state.read_log(task);
-        log.map(Option::unwrap_or_default)
-            .map_err(|error| HostError::Store(format!("the log of task {task} cannot be read: {error}")))
     }
 
     /// Why the identifier's requests are not running, what of it runs, and how its last task ended.

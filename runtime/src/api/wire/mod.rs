@@ -25,8 +25,8 @@ pub use records::{
     RequestRecord, Submission, Task, Usage, Waiting, Why,
 };
 pub use requests::{
-    ChangeGrants, ExpireNow, Install, LaunchNow, PastQuery, Repeat, Request, RequestQuery, Retry, StateCondition,
-    Switch, UninstallQuery,
+    ChangeGrants, ExpireNow, Install, LaunchNow, LogQuery, PastQuery, Repeat, Request, RequestQuery, Retry,
+    StateCondition, Switch, UninstallQuery,
 };
 pub use schedules::{
     AddSchedule, DEFAULT_TIMES, DeclaredSchedule, Occurrence, Schedule, ScheduleGranted, ScheduleNews, ScheduleQuery,

@@ -370,6 +370,18 @@ pub struct PastQuery {
     limit: Limit,
 }
 
+/// Which part of a log to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogQuery {
+    /// The first byte, counted from 0.
+    #[serde(default)]
+    pub(in crate::api) from: u64,
+    /// Whether to go on until the task has ended.
+    #[serde(default)]
+    pub(in crate::api) follow: bool,
+}
+
 impl RequestQuery {
     pub(in crate::api) fn limit(&self) -> usize {
         self.limit.0
