@@ -153,6 +153,9 @@ fn explain(path: &str, error: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() }
         }
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+            StoreError::Unavailable(format!("{path}: {error}; see whether its disk is full"))
+        }
         Some(_) | None => StoreError::Unavailable(format!("{path}: {error}")),
     }
 }

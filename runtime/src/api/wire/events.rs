@@ -240,6 +240,8 @@ impl What {
             | What::BundleEnabled { .. }
             | What::BundleDisabled { .. }
             | What::GrantsChanged { .. }
+            | What::Enrolled { .. }
+            | What::EnrolmentWithdrawn { .. }
             | What::Submitted { .. }
             | What::Waiting { .. }
             | What::Cancelled { .. }
