@@ -73,6 +73,7 @@ impl Whole {
             observer: Observer::new(Box::new(FixedProbe::default()), clock.now()),
             store: Store::open(Box::new(Sqlite::open(&state.database_path()).unwrap())).unwrap(),
             policy: settings.policy(),
+            log_every: settings.log_every,
             launching: true,
             state,
         };
