@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use rusqlite::{Connection, ErrorCode, ToSql, params_from_iter, types::ToSqlOutput, types::ValueRef};
+use rusqlite::{Connection, ErrorCode, ToSql, config::DbConfig, params_from_iter, types::ToSqlOutput, types::ValueRef};
 
 use super::database::*;
 
@@ -43,6 +43,8 @@ impl Sqlite {
     fn prepare(connection: Connection, path: String, length: u64) -> Result<Sqlite, StoreError> {
         connection.set_prepared_statement_cache_capacity(64);
         let set_up = || -> rusqlite::Result<i64> {
+            // A plan that may depend on the values bound is made anew whenever they change, at the price of several statements.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             connection.execute_batch(
                 "PRAGMA journal_mode = WAL;
                  PRAGMA synchronous = FULL;
@@ -162,6 +164,8 @@ fn explain(path: &str, error: &rusqlite::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
 
     /// The schemas of versions 1 and 2, as they were.
@@ -182,6 +186,22 @@ mod tests {
             Ok((0..6).map(column).collect::<rusqlite::Result<Vec<_>>>()?.join(" "))
         });
         rows.unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_statement_is_planned_once_however_its_values_change() {
+        const BY_IDENTIFIER: &str = "SELECT stage FROM request WHERE bundle = ?1 AND identifier = ?2 ORDER BY id";
+        const BY_LANE: &str =
+            "SELECT id FROM request WHERE stage = 'ready' AND bundle = ?1 AND urgent = ?2 ORDER BY id";
+        let mut sqlite = Sqlite::in_memory().unwrap();
+        for number in 0..3 {
+            sqlite.query(BY_IDENTIFIER, &["com.example.a".into(), format!("r{number}").as_str().into()]).unwrap();
+            sqlite.query(BY_LANE, &["com.example.a".into(), number.into()]).unwrap();
+        }
+        for sql in [BY_IDENTIFIER, BY_LANE] {
+            let planned_again = sqlite.connection.prepare_cached(sql).unwrap().get_status(StatementStatus::RePrepare);
+            assert_eq!(planned_again, 0, "{sql}");
+        }
     }
 
     #[test]
