@@ -83,7 +83,12 @@ impl Store {
     /// The oldest ended tasks of a bundle.
     pub fn oldest(&mut self, bundle: &BundleId, limit: u64) -> Result<Vec<TaskId>, StoreError> {
         self.task_ids(
-            "SELECT id FROM task WHERE bundle = ?1 AND outcome IS NOT NULL ORDER BY id LIMIT ?2",
+            // Not by the outcome itself, for which every row of the bundle would have to be read.
+            "SELECT id
+             FROM task
+             WHERE bundle = ?1 AND id NOT IN (SELECT id FROM task WHERE outcome IS NULL)
+             ORDER BY id
+             LIMIT ?2",
             &[bundle.as_str().into(), count(limit)],
         )
     }
