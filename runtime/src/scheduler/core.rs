@@ -631,11 +631,14 @@ impl Core {
             && self.none_ready().unwrap_or(false)
     }
 
+    /// By one look into each lane that is open, whatever stands in the others.
     fn none_ready(&mut self) -> Result<bool, StoreError> {
-        match self.closed.is_empty() {
-            true => Ok(!self.store.any_ready()?),
-            false => Ok(self.store.lanes()?.iter().all(|lane| self.closed.contains_key(&lane.bundle))),
+        for lane in self.lanes.iter().filter(|lane| !self.closed.contains_key(&lane.bundle)) {
+            if !self.store.heads(lane, 1)?.is_empty() {
+                return Ok(false);
+            }
         }
+        Ok(true)
     }
 }
 

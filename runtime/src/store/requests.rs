@@ -194,11 +194,6 @@ impl Store {
             .collect()
     }
 
-    /// Whether any request stands ready.
-    pub fn any_ready(&mut self) -> Result<bool, StoreError> {
-        Ok(!self.database.query("SELECT 1 FROM request WHERE stage = 'ready' LIMIT 1", &[])?.is_empty())
-    }
-
     /// Requests whose tasks were running when the host died.
     pub fn launched(&mut self) -> Result<Vec<StoredRequest>, StoreError> {
         self.requests(select_requests!("WHERE id IN (SELECT request FROM task WHERE outcome IS NULL) ORDER BY id"), &[])
