@@ -265,18 +265,18 @@ impl Core {
         for task in tasks {
             let held = self.running.values().filter(|running| running.suspended.is_some()).count();
             let Some(running) = self.running.get_mut(&task) else { continue };
+            let Some(order) = running.order(now, &self.policy, &conditions, held) else { continue };
             let (bundle, identifier) = (running.lane.bundle.clone(), running.identifier.clone());
-            match running.order(now, &self.policy, &conditions, held) {
-                None => {}
-                Some(Order::Expire(reason)) => {
+            match order {
+                Order::Expire(reason) => {
                     self.expire_all(now, reason, work, |running| running.task == task);
                 }
-                Some(Order::Suspend) => {
+                Order::Suspend => {
                     running.suspend(now);
                     work.handlings.push((task, Handling::Suspend));
                     work.happenings.push(What::Suspended { bundle, identifier, task });
                 }
-                Some(Order::Resume) => {
+                Order::Resume => {
                     running.resume(now);
                     work.handlings.push((task, Handling::Resume));
                     work.happenings.push(What::Resumed { bundle, identifier, task });
