@@ -13,7 +13,7 @@ mod world;
 
 pub use big::grown;
 pub use binary::{AT_EASE, Answer, Place, binary, built_bundle};
-pub use children::{Child, children};
+pub use children::{Child, StoppedChild, children};
 pub use database::SharedDatabase;
 pub use engine::{Script, ScriptedEngine, Told};
 pub use host_process::{HostEnd, HostProcess, Signal};
