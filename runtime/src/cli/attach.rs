@@ -138,7 +138,7 @@ async fn running(client: &Client, out: &Output, identifier: &Identifier) -> anyh
 
 /// Shows what the task does until it ends, or nobody wants to see it any more.
 async fn watch(client: &Client, out: &Output, interrupts: &mut Signal, task: u64) -> anyhow::Result<Watched> {
-    let mut events = client.attach(task).await?;
+    let mut events = heard(task, client.attach(task).await)?;
     let standing = standing(client, task).await?;
     let mut display = Display::of_task(out.json, &standing);
     let mut asking: Option<oneshot::Receiver<Wish>> = None;
@@ -183,7 +183,12 @@ async fn watch(client: &Client, out: &Output, interrupts: &mut Signal, task: u64
 
 /// The task as the host knows it. Errors: the host has ended.
 async fn standing(client: &Client, task: u64) -> anyhow::Result<wire::Task> {
-    match client.get(&format!("/v1/tasks/{task}")).await {
+    heard(task, client.get(&format!("/v1/tasks/{task}")).await)
+}
+
+/// The answer of a host that answered just before.
+fn heard<T>(task: u64, answer: Result<T, ClientError>) -> anyhow::Result<T> {
+    match answer {
         Err(ClientError::Unreachable { .. } | ClientError::Garbled(_)) => Err(gone(task)),
         answer => Ok(answer?),
     }

@@ -287,8 +287,13 @@ impl Host {
     /// Lets a person's client watch a task: it is in the foreground until the answer is dropped. Errors: `NotFound` when it does
     /// not run.
     pub async fn attach(&self, task: TaskId) -> Result<Attachment, HostError> {
-        self.inner.mailbox.call(|reply| Event::Attach { task, reply }).await?;
-        Ok(Attachment { task, mailbox: self.inner.mailbox.clone() })
+        let mailbox = self.inner.mailbox.clone();
+        // On a task of its own: who goes away before the answer came has gone all the same.
+        let attached = tokio::spawn(async move {
+            mailbox.call(|reply| Event::Attach { task, reply }).await?;
+            Ok(Attachment { task, mailbox })
+        });
+        attached.await.map_err(|_| HostError::Stopping)?
     }
 
     /// Cancels the identifier's pending requests. A running task goes on, but is neither tried again nor repeated; continued
