@@ -22,7 +22,7 @@ fn place_with(origins: &[&str], secrets: &[&str]) -> Place {
         "[bundle]\nid = \"test.web\"\nversion = \"0.1.0\"\ncomponent = \"web.wasm\"\n\
          [scheduling]\npermitted-identifiers = [\"test.web.fetches\", \"test.web.fetches-at-once\", \
          \"test.web.prints-environment\", \"test.web.opens-sockets\", \"test.web.draws-random\", \
-         \"test.web.tells-its-environment\"]\n\
+         \"test.web.tells-its-environment\", \"test.web.titles-itself\"]\n\
          [capabilities]\nhttp = {origins:?}\nsecrets = {secrets:?}\n"
     );
     fs::write(folder.join("idlewild.toml"), manifest).unwrap();
