@@ -155,7 +155,7 @@ fn live_a_day(name: &str, flex: Duration, meet: bool, database: SharedDatabase) 
         policy.coalescing = Duration::ZERO;
     }
     let names: Vec<String> = (0..REPEATING).map(|number| format!("com.example.b{number}")).collect();
-    let bundles = names.iter().map(|name| bundle(name, &[&format!("{name}.*")])).collect();
+    let bundles = names.iter().map(|name| bundle(name, &[&format!("{name}.refresh")])).collect();
     let mut world = World::on(database, policy, bundles);
     let begin = world.now().wall;
     let mut rng = Rng::with_seed(7);
